@@ -29,11 +29,10 @@ type Position struct {
 
 // Row is the cloud's standing for one (epoch, stream); what is not named stands at position 0.
 type Row struct {
-	Epoch    uint64     `json:"epoch"`
-	Stream   Stream     `json:"stream"`
-	Whole    []Run      `json:"whole,omitempty"`
-	Partial  []Position `json:"partial,omitempty"`
-	LastSeqs []uint64   `json:"last,omitempty"` // sealed end of each run's last segment, in order of Whole
+	Epoch   uint64     `json:"epoch"`
+	Stream  Stream     `json:"stream"`
+	Whole   []Run      `json:"whole,omitempty"`
+	Partial []Position `json:"partial,omitempty"`
 }
 
 // StateVersion names one version of the state document.
