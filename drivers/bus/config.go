@@ -1,0 +1,146 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// The bounds of a bus. What a configuration may change names its zero meaning in Config.
+const (
+	maxFrame   = 256                    // bytes of a request; writes stay short
+	maxInput   = 1024                   // bytes kept while a Matcher wants more
+	maxTimeout = 10 * time.Second       // of one request
+	maxDevices = 128                    // names with counters of their own; the rest is counted as "other"
+	maxSettle  = 100 * time.Millisecond // waiting for a babbling line to pause before a request goes out all the same
+	writeLimit = time.Second            // for a write; a port that takes longer is closed and opened again
+	stopLimit  = 2 * time.Second        // for the port's goroutines to end when the bus stops
+	backoffMin = 100 * time.Millisecond // before the first attempt to open the port again
+	backoffMax = 5 * time.Second        // between later attempts
+)
+
+// bauds are the rates offered by every adapter.
+var bauds = [...]int{1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200}
+
+// Parity of a character on the line.
+type Parity byte
+
+// The parities. The zero value is none.
+const (
+	ParityNone Parity = iota
+	ParityEven
+	ParityOdd
+)
+
+// Config describes one line.
+type Config struct {
+	Name     string        // of the line, for errors and logs
+	Ports    []string      // candidates: paths or globs (/dev/serial/by-id/*), resolved anew at each open; the first that opens is taken
+	Baud     int           // 0 means 19200
+	Parity   Parity        // of each character
+	StopBits int           // 1 or 2; 0 means 1
+	Gap      time.Duration // least silence before a request; 0 means 3.5 characters, at least 2ms
+	Lateness time.Duration // worst time from a request to its answer, for requests that name none; 0 means 1s
+	Queue    int           // requests waiting in each priority; 0 means 64
+	Echo     bool          // the adapter returns what was sent: read it back and compare
+}
+
+// Validate names every fault of the configuration, one line each.
+func (c Config) Validate() error {
+	var faults []error
+	if len(c.Ports) == 0 {
+		faults = append(faults, errors.New("port: none given; name a path such as /dev/serial/by-id/usb-…"))
+	}
+	if c.Baud != 0 && !slices.Contains(bauds[:], c.Baud) {
+		faults = append(faults, fmt.Errorf("baud: %d is no standard rate; use one of %v", c.Baud, bauds))
+	}
+	if c.StopBits < 0 || c.StopBits > 2 {
+		faults = append(faults, fmt.Errorf("stop bits: %d; use 1 or 2", c.StopBits))
+	}
+	if c.Gap < 0 || c.Gap > maxSettle {
+		faults = append(faults, fmt.Errorf("gap: %v; use 0 to %v", c.Gap, maxSettle))
+	}
+	if c.Lateness < 0 || c.Lateness > maxTimeout {
+		faults = append(faults, fmt.Errorf("lateness: %v; use 0 to %v", c.Lateness, maxTimeout))
+	}
+	if c.Queue < 0 || c.Queue > 1024 {
+		faults = append(faults, fmt.Errorf("queue: %d; use 0 to 1024", c.Queue))
+	}
+	return errors.Join(faults...)
+}
+
+// withDefaults returns c with every zero replaced by its meaning.
+func (c Config) withDefaults() Config {
+	if c.Baud == 0 {
+		c.Baud = 19200
+	}
+	if c.StopBits == 0 {
+		c.StopBits = 1
+	}
+	if c.Gap == 0 {
+		c.Gap = max(c.wire(7)/2, 2*time.Millisecond)
+	}
+	if c.Lateness == 0 {
+		c.Lateness = time.Second
+	}
+	if c.Queue == 0 {
+		c.Queue = 64
+	}
+	return c
+}
+
+// wire is how long n characters take on the line, counted with 11 bits each.
+func (c Config) wire(n int) time.Duration {
+	return time.Duration(n) * 11 * time.Second / time.Duration(c.Baud)
+}
+
+// Dir is the direction of bytes on the line.
+type Dir bool
+
+// The directions.
+const (
+	In  Dir = false // from a device
+	Out Dir = true  // to a device
+)
+
+// Deps is what a bus is given. The zero value works.
+type Deps struct {
+	// Open opens one candidate port; nil means OpenSerial. Read must return after at most about 100 ms, with nothing
+	// when nothing came. A port that has Flush() error is flushed after opening and after each quiet time.
+	Open func(path string, c Config) (io.ReadWriteCloser, error)
+	// Log receives changes of the port's state; nil means slog.Default.
+	Log *slog.Logger
+	// Jitter changes the waits between attempts to open the port; nil means none.
+	Jitter func(time.Duration) time.Duration
+	// Observe sees all bytes as they pass, in order, from the owner's goroutine; it must not block or keep b. May be nil.
+	Observe func(at time.Time, dir Dir, b []byte)
+}
+
+// withDefaults returns d with every nil replaced by its meaning.
+func (d Deps) withDefaults() Deps {
+	if d.Open == nil {
+		d.Open = OpenSerial
+	}
+	if d.Log == nil {
+		d.Log = slog.Default()
+	}
+	if d.Jitter == nil {
+		d.Jitter = func(d time.Duration) time.Duration { return d }
+	}
+	if d.Observe == nil {
+		d.Observe = func(time.Time, Dir, []byte) {}
+	}
+	return d
+}
+
+// backoff is how long to wait before attempt try (from 0) to open the port again.
+func backoff(try int, jitter func(time.Duration) time.Duration) time.Duration {
+	d := backoffMax
+	if try < 6 {
+		d = min(backoffMin<<try, backoffMax)
+	}
+	return max(0, min(jitter(d), 2*backoffMax))
+}

@@ -1,0 +1,171 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/drivers/internal/pty"
+)
+
+// eventually waits until ok holds, for what no channel tells.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not in 10s: %s", what)
+		}
+	}
+}
+
+// echoOn answers requests on a pty's master until it is closed.
+func echoOn(p *pty.Pair) {
+	go func() {
+		req := make([]byte, 2)
+		for {
+			if _, err := io.ReadFull(p.Master, req); err != nil {
+				return
+			}
+			echoNumber(req, p.Master)
+		}
+	}()
+}
+
+func TestSerialUnplugAndReplugUnderAnotherName(t *testing.T) {
+	first, second := pty.Open(t), pty.Open(t)
+	link := filepath.Join(t.TempDir(), "by-id")
+	if err := os.Symlink(first.Path, link); err != nil {
+		t.Fatal(err)
+	}
+	b := New(Config{Name: "pty", Ports: []string{link}}, Deps{Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+
+	echoOn(first)
+	ask := func(n byte) error {
+		a, err := b.Do(ctx, Request{Frame: request(n), Match: answered})
+		if err == nil && a.Frame[1] != n {
+			t.Errorf("Do(%d) took the answer to %d", n, a.Frame[1])
+		}
+		return err
+	}
+	for n := range byte(20) {
+		if err := ask(n); err != nil {
+			t.Fatalf("Do(%d) = %v", n, err)
+		}
+	}
+	first.Unplug()
+	eventually(t, "the bus sees the unplugged port", func() bool { return !b.Stats().Open })
+	if err := ask(1); !errors.Is(err, drivers.ErrGone) {
+		t.Errorf("Do() unplugged = %v; want ErrGone", err)
+	}
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(second.Path, link); err != nil {
+		t.Fatal(err)
+	}
+	echoOn(second)
+	eventually(t, "the bus finds the port again", func() bool { return b.Stats().Open })
+	if err := ask(2); err != nil {
+		t.Errorf("Do() replugged = %v", err)
+	}
+	if s := b.Stats(); s.Losses != 1 || s.Opens != 2 {
+		t.Errorf("losses %d, opens %d; want 1, 2", s.Losses, s.Opens)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+}
+
+func TestSerialSilenceIsNotUnplugged(t *testing.T) {
+	p := pty.Open(t)
+	b := New(Config{Name: "pty", Ports: []string{p.Path}, Lateness: 400 * time.Millisecond}, Deps{Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	_, err := b.Do(ctx, Request{Frame: request(1), Match: answered, Timeout: 350 * time.Millisecond})
+	if !errors.Is(err, drivers.ErrSilent) {
+		t.Errorf("Do() = %v; want ErrSilent", err)
+	}
+	if s := b.Stats(); !s.Open || s.Opens != 1 {
+		t.Errorf("after silence: %+v; want the port open", s)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+}
+
+func TestSerialPortIsNotShared(t *testing.T) {
+	p := pty.Open(t)
+	first, err := OpenSerial(p.Path, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenSerial(p.Path, Config{}); !errors.Is(err, ErrInUse) {
+		t.Errorf("second OpenSerial() = %v; want ErrInUse", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenSerial(p.Path, Config{})
+	if err != nil {
+		t.Fatalf("OpenSerial() after Close = %v", err)
+	}
+	again.Close()
+	if _, err := OpenSerial(p.Path, Config{Baud: 12345}); err == nil {
+		t.Error("OpenSerial(12345 baud) = nil; want an error")
+	}
+	if _, err := OpenSerial(filepath.Join(t.TempDir(), "none"), Config{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("OpenSerial(no such path) = %v; want ErrNotExist", err)
+	}
+}
+
+func TestCandidates(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"usb-B", "usb-A", "other"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := Config{Ports: []string{"/dev/fixed", filepath.Join(dir, "usb-*"), filepath.Join(dir, "none*")}}
+	want := []string{"/dev/fixed", filepath.Join(dir, "usb-A"), filepath.Join(dir, "usb-B")}
+	if got := c.candidates(); !slices.Equal(got, want) {
+		t.Errorf("candidates() = %v; want %v", got, want)
+	}
+}
+
+func TestOpenTakesTheFirstThatOpens(t *testing.T) {
+	p := pty.Open(t)
+	dir := t.TempDir()
+	link := filepath.Join(dir, "usb-1")
+	if err := os.Symlink(p.Path, link); err != nil {
+		t.Fatal(err)
+	}
+	b := New(Config{Name: "pty", Ports: []string{filepath.Join(dir, "absent"), filepath.Join(dir, "usb-*")}}, Deps{})
+	opened, err := b.open()
+	if err != nil || opened.name != link {
+		t.Fatalf("open() = %v, %v; want %s", opened, err, link)
+	}
+	opened.close()
+	<-opened.ended
+	b = New(Config{Name: "pty", Ports: []string{filepath.Join(dir, "none-*")}}, Deps{})
+	if _, err := b.open(); !errors.Is(err, drivers.ErrGone) {
+		t.Errorf("open(no match) = %v; want ErrGone", err)
+	}
+}
