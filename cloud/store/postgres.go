@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// postgresEngine is PostgreSQL by way of pgx.
+type postgresEngine struct{}
+
+// SQLSTATEs (PostgreSQL manual, appendix A).
+const (
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	uniqueViolation      = "23505"
+)
+
+func openPostgres(ctx context.Context, dsn string) (*DB, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, err // pgx leaves the password out
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "lobby-cloud"
+	}
+	pool := sql.OpenDB(pgConnector{config: config})
+	pool.SetMaxOpenConns(postgresOpen)
+	pool.SetMaxIdleConns(postgresOpen)
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return &DB{engine: postgresEngine{}, writer: pool, reader: pool}, nil
+}
+
+func (postgresEngine) bind(query string) string { return query }
+
+func (postgresEngine) again(err error) bool {
+	return state(err) == serializationFailure || state(err) == deadlockDetected
+}
+
+func (postgresEngine) unique(err error) bool { return state(err) == uniqueViolation }
+
+// One snapshot for the whole of a Read, as SQLite has it.
+func (postgresEngine) reading() *sql.TxOptions {
+	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+}
+
+func (postgresEngine) forUpdate() string { return " FOR UPDATE" }
+
+func (postgresEngine) settled(column string) string {
+	return column + " < pg_snapshot_xmin(pg_current_snapshot())"
+}
+
+func state(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
