@@ -1,0 +1,222 @@
+// Package config reads a gateway's YAML file.
+//
+// The file is strict: an unknown key, a wrong type or an impossible value is a Fault with file, line, column and what to
+// do, and all faults of a file are found at once. A fault inside an entry of a list (a line, a bank) costs that entry;
+// the rest of the file still counts. A file that cannot be read at all gives no Config: the caller goes on with the
+// last good one.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrUnreadable says that nothing of the file can be used: it is missing, too large, or no YAML.
+var ErrUnreadable = errors.New("configuration cannot be read")
+
+const maxFile = 1 << 20 // bytes; the largest building has some 30 kB
+
+// Config is one gateway's file. Paths are absolute after Load: relative ones count from the file's folder.
+type Config struct {
+	Gateway string   `yaml:"gateway"` // id, [a-z0-9-]{1,40}: also the certificate's name
+	Site    string   `yaml:"site"`    // the community's name, shown on the idle screen
+	Cloud   Cloud    `yaml:"cloud"`
+	Kiosk   Kiosk    `yaml:"kiosk"`
+	Desk    Desk     `yaml:"desk"`
+	Metrics Metrics  `yaml:"metrics"`
+	Lines   []Line   `yaml:"lines"`
+	Lockers []Locker `yaml:"lockers"`
+}
+
+// Cloud is where the events go. All of it may be missing: the building then works alone.
+type Cloud struct {
+	Broker      string `yaml:"broker"`      // tls://host:port; empty: no cloud
+	CA          string `yaml:"ca"`          // PEM file of the certificate authority
+	Certificate string `yaml:"certificate"` // PEM file, its name is the gateway's id
+	Key         string `yaml:"key"`         // PEM file, mode 0600
+	RootKey     string `yaml:"root_key"`    // file with the cloud's offline root key: base64 of 32 bytes
+}
+
+// Kiosk is the locker screen. It listens on loopback only.
+type Kiosk struct {
+	Listen string `yaml:"listen"` // host:port; empty means 127.0.0.1:8080
+	Phone  string `yaml:"phone"`  // the guard's number, as people read it
+}
+
+// Desk is the guard's desk, off unless it has an address.
+type Desk struct {
+	Listen      string `yaml:"listen"` // host:port; empty: off
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// Metrics are /metrics and /healthz, on loopback only.
+type Metrics struct {
+	Listen string `yaml:"listen"` // host:port; empty means 127.0.0.1:9100
+}
+
+// Line is one serial line.
+type Line struct {
+	Name     string        `yaml:"name"`
+	Ports    []string      `yaml:"ports"`    // paths or globs, tried in turn: /dev/serial/by-id/*
+	Baud     int           `yaml:"baud"`     // 0 means 19200
+	Lateness time.Duration `yaml:"lateness"` // worst time to an answer; 0 means 1s
+	Echo     bool          `yaml:"echo"`     // the adapter returns what was sent
+}
+
+// Locker is one bank of compartments.
+type Locker struct {
+	Bank     string        `yaml:"bank"`     // A, B …: shown to people
+	Line     string        `yaml:"line"`     // name of its line
+	Protocol string        `yaml:"protocol"` // kerong-a
+	Boards   []int         `yaml:"boards"`   // board switches along the chain, 0 to 14
+	Closed   *int          `yaml:"closed_bit"`
+	Pulse    time.Duration `yaml:"pulse"` // 0 means 500ms
+	Sensors  bool          `yaml:"item_sensors"`
+	Columns  []Column      `yaml:"columns"` // the front as drawn, left to right
+}
+
+// Column is one column of a bank's front, top to bottom.
+type Column struct {
+	Doors []Door `yaml:"doors"`
+}
+
+// Door is one compartment, or the screen.
+type Door struct {
+	Number int    `yaml:"number"` // as painted on the door; 0 only for the screen
+	Size   string `yaml:"size"`   // S, M, L, XL, or screen
+	Lock   int    `yaml:"lock"`   // along the chain, from 1; 0 means the door's number
+	Low    bool   `yaml:"low"`    // can be reached from a wheelchair
+}
+
+// Fault is one thing wrong with a file.
+type Fault struct {
+	File         string
+	Line, Column int
+	Path         string // lockers[0].closed_bit
+	What         string // what is wrong
+	Remedy       string // what to do
+}
+
+// Error gives file:line:column: path: what is wrong; what to do.
+func (f Fault) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:%d:%d: ", f.File, f.Line, f.Column)
+	if f.Path != "" {
+		b.WriteString(f.Path + ": ")
+	}
+	b.WriteString(f.What)
+	if f.Remedy != "" {
+		b.WriteString("; " + f.Remedy)
+	}
+	return b.String()
+}
+
+// entry is the list entry that the fault costs: "lines[0]", or "" when it stands outside every list.
+func (f Fault) entry() string {
+	for _, list := range []string{"lines[", "lockers["} {
+		if strings.HasPrefix(f.Path, list) {
+			return f.Path[:strings.IndexByte(f.Path, ']')+1]
+		}
+	}
+	return ""
+}
+
+// Load reads a file. The faults come in the order of the file; entries that have one are left out of the Config. The
+// error is ErrUnreadable, and then there is no Config.
+func Load(path string) (Config, []Fault, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return Config{}, nil, fmt.Errorf("%s: %v: %w", path, errors.Unwrap(err), ErrUnreadable)
+	case info.Size() > maxFile:
+		return Config{}, nil, fmt.Errorf("%s: %d bytes, at most %d: %w", path, info.Size(), maxFile, ErrUnreadable)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, nil, fmt.Errorf("%s: %v: %w", path, err, ErrUnreadable)
+	}
+	return Parse(path, text)
+}
+
+// Parse is Load for a file already read; path is for the faults and for relative paths.
+func Parse(path string, text []byte) (Config, []Fault, error) {
+	d := decoder{file: filepath.Base(path), at: map[string]place{}}
+	var c Config
+	if err := d.decode(text, &c); err != nil {
+		return Config{}, nil, err
+	}
+	c.fill(filepath.Dir(path))
+	d.validate(c)
+	c.leaveOut(d.faults)
+	slices.SortStableFunc(d.faults, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return c, d.faults, nil
+}
+
+// fill replaces what is missing by its meaning.
+func (c *Config) fill(dir string) {
+	for _, p := range []*string{&c.Cloud.CA, &c.Cloud.Certificate, &c.Cloud.Key, &c.Cloud.RootKey, &c.Desk.Certificate, &c.Desk.Key} {
+		*p = absolute(dir, *p)
+	}
+	c.Kiosk.Listen = cmp.Or(c.Kiosk.Listen, "127.0.0.1:8080")
+	c.Metrics.Listen = cmp.Or(c.Metrics.Listen, "127.0.0.1:9100")
+	for i := range c.Lines {
+		c.Lines[i].Baud = cmp.Or(c.Lines[i].Baud, 19200)
+		for p := range c.Lines[i].Ports {
+			c.Lines[i].Ports[p] = absolute(dir, c.Lines[i].Ports[p])
+		}
+	}
+	for i := range c.Lockers {
+		l := &c.Lockers[i]
+		l.Pulse = cmp.Or(l.Pulse, 500*time.Millisecond)
+		for _, column := range l.Columns {
+			for d := range column.Doors {
+				if column.Doors[d].Lock == 0 {
+					column.Doors[d].Lock = column.Doors[d].Number
+				}
+			}
+		}
+	}
+}
+
+func absolute(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// leaveOut drops the entries that have a fault, and banks on a line that is dropped.
+func (c *Config) leaveOut(faults []Fault) {
+	bad := map[string]bool{}
+	for _, f := range faults {
+		bad[f.entry()] = true
+	}
+	keepLine := map[string]bool{}
+	var lines []Line
+	for i, l := range c.Lines {
+		if !bad[fmt.Sprintf("lines[%d]", i)] {
+			lines, keepLine[l.Name] = append(lines, l), true
+		}
+	}
+	var lockers []Locker
+	for i, l := range c.Lockers {
+		if !bad[fmt.Sprintf("lockers[%d]", i)] && keepLine[l.Line] {
+			lockers = append(lockers, l)
+		}
+	}
+	c.Lines, c.Lockers = lines, lockers
+}
+
+// Usable tells whether a gateway can run with these faults: every one of them costs an entry of a list.
+func Usable(faults []Fault) bool {
+	return !slices.ContainsFunc(faults, func(f Fault) bool { return f.entry() == "" })
+}
