@@ -1,0 +1,58 @@
+package line
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// PTY is one pseudo-terminal: the devices hold its master, the host opens Name.
+type PTY struct {
+	*os.File        // the master; deadlines work
+	Name     string // the host's end, e.g. /dev/pts/3
+	held     *os.File
+}
+
+// OpenPTY opens a pseudo-terminal in raw mode. Close hangs up the host's end.
+func OpenPTY() (*PTY, error) {
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("/dev/ptmx: %w: mount devpts and allow one more pseudo-terminal (sysctl kernel.pty.max)", err)
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("/dev/ptmx: unlock: %w", err), unix.Close(fd))
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("/dev/ptmx: number: %w", err), unix.Close(fd))
+	}
+	if err := makeRaw(fd); err != nil {
+		return nil, errors.Join(fmt.Errorf("/dev/ptmx: raw mode: %w", err), unix.Close(fd))
+	}
+	name := "/dev/pts/" + strconv.Itoa(n)
+	// Held open, or the master reads EIO whenever no host has the port open.
+	held, err := os.OpenFile(name, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return &PTY{File: os.NewFile(uintptr(fd), "ptmx of "+name), Name: name, held: held}, nil
+}
+
+// Close hangs up: whoever has Name open reads the end and cannot write any more.
+func (p *PTY) Close() error { return errors.Join(p.File.Close(), p.held.Close()) }
+
+// makeRaw switches off everything a terminal does for people: a serial line passes bytes as they are.
+func makeRaw(fd int) error {
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
+	t.Oflag &^= unix.OPOST
+	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
+	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
+	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
+}
