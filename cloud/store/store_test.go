@@ -59,15 +59,15 @@ func TestPlaceholdersKeepTheirNumbers(t *testing.T) {
 		db := migrated(t, open)
 		err := db.Write(t.Context(), func(tx *store.Tx) error {
 			var id, literal string
-			var size, twice int64
+			var size int64
 			// $2 appears before $1: an engine that counts by appearance swaps them.
-			row := tx.QueryRow(t.Context(), `SELECT id, size, $1 + CAST(0 AS BIGINT), '$1 ''$2' /* $9 */ -- $9
+			row := tx.QueryRow(t.Context(), `SELECT id, size, '$1 ''$2' /* $9 */ -- $9
 				FROM things WHERE id = $2 AND size = $1`, int64(7), "seed")
-			if err := row.Scan(&id, &size, &twice, &literal); err != nil {
+			if err := row.Scan(&id, &size, &literal); err != nil {
 				return err
 			}
-			if id != "seed" || size != 7 || twice != 7 || literal != "$1 '$2" {
-				t.Errorf("got %q %d %d %q; want seed 7 7 and the literal untouched", id, size, twice, literal)
+			if id != "seed" || size != 7 || literal != "$1 '$2" {
+				t.Errorf("got %q %d %q; want seed 7 and the literal untouched", id, size, literal)
 			}
 			return nil
 		})
