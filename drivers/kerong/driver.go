@@ -1,0 +1,160 @@
+// Package kerong drives KERONG KR-CU locker boards of 12 and 16 locks (dialect A of docs/kerong.md) over a bus.
+//
+// It reads status board by board and unlocks one latch at a time, judging by the latch's feedback alone. It sends two
+// commands only, status (30) and unlock (31); those that open a whole cabinet or rewrite a board do not exist here. It
+// does not poll by itself: its caller asks for status once a second.
+package kerong
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/drivers/bus"
+)
+
+// maxAskers is how many unlocks may wait for the bank's one latch at a time.
+const maxAskers = 8
+
+// remedy is what all silence on this line comes from (docs/kerong.md 4).
+const remedy = "check 12 V, the board's address switch, the A/B wires and ground, the baud"
+
+// Line is the part of a bus that a bank needs.
+type Line interface {
+	Do(ctx context.Context, r bus.Request) (bus.Answer, error)
+}
+
+// Bank is a chain of boards on one line and one supply. Its methods may be called from any goroutine.
+type Bank struct {
+	line   Line
+	cfg    Config
+	places []Place
+	boards []int         // addresses in use, in order of their first lock
+	askers chan struct{} // room for those who wait
+	latch  chan struct{} // held by the one unlock under way
+	next   time.Time     // no pulse before this; belongs to who holds latch
+
+	mu     sync.Mutex
+	health map[int]*drivers.Health
+}
+
+var _ drivers.LockBank = (*Bank)(nil)
+
+// New returns the bank that cfg describes, or what Validate finds wrong with it. It sends nothing.
+func New(line Line, cfg Config) (*Bank, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("bank %s: %w", cfg.Name, err)
+	}
+	b := &Bank{
+		line: line, cfg: cfg.withDefaults(),
+		askers: make(chan struct{}, maxAskers), latch: make(chan struct{}, 1),
+		health: make(map[int]*drivers.Health),
+	}
+	b.places = b.cfg.places()
+	for _, p := range b.places {
+		if b.health[p.Board] == nil {
+			b.boards = append(b.boards, p.Board)
+			b.health[p.Board] = &drivers.Health{Device: b.device(p.Board), Error: "not asked yet"}
+		}
+	}
+	return b, nil
+}
+
+// Locks is the number of locks of the bank.
+func (b *Bank) Locks() int { return len(b.places) }
+
+// Status reads every board once, and those that did not answer again after the others had their turn. A board that is
+// known to be silent gets no second try.
+func (b *Bank) Status(ctx context.Context) (drivers.BankStatus, error) {
+	read := make(map[int]Status, len(b.boards))
+	faults := make(map[int]error, len(b.boards))
+	left := b.boards
+	for try := 0; try < b.cfg.Tries && len(left) > 0; try++ {
+		var again []int
+		for _, board := range left {
+			s, _, err := b.ask(ctx, board, bus.Polling, time.Time{})
+			if err == nil {
+				read[board] = s
+				delete(faults, board)
+				continue
+			}
+			faults[board] = err
+			if b.worthRetry(board, err) {
+				again = append(again, board)
+			}
+		}
+		left = again
+	}
+	var errs []error
+	for _, board := range b.boards {
+		err := faults[board]
+		b.polled(board, err)
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	st := drivers.BankStatus{Locks: make([]drivers.LockStatus, len(b.places)), Err: errors.Join(errs...)}
+	for i, p := range b.places {
+		if s, ok := read[p.Board]; ok {
+			st.Locks[i] = b.lockStatus(s, p.Lock)
+		}
+	}
+	if len(read) == 0 {
+		return st, st.Err
+	}
+	return st, nil
+}
+
+// worthRetry reports whether asking again at once can help. A board that was silent before this poll is not asked
+// again, so that it costs the others one time-out a poll and no more.
+func (b *Bank) worthRetry(board int, err error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return errors.Is(err, drivers.ErrSilent) && b.health[board].Silent == 0
+}
+
+// ask reads one board's status once.
+func (b *Bank) ask(ctx context.Context, board int, pr bus.Priority, notAfter time.Time) (Status, bus.Answer, error) {
+	a, err := b.line.Do(ctx, bus.Request{
+		Device: b.device(board), Priority: pr, Frame: AppendStatusRequest(nil, board), Match: answerOf(board),
+		Timeout: b.cfg.Answer, Lateness: b.cfg.Lateness, NotAfter: notAfter,
+	})
+	var s Status
+	if err == nil {
+		s, err = ParseStatus(a.Frame)
+	}
+	b.heard(board, a, err)
+	switch {
+	case err == nil:
+		return s, a, nil
+	case errors.Is(err, drivers.ErrSilent):
+		err = fmt.Errorf("bank %s: board %d: %w: %s", b.cfg.Name, board, err, remedy)
+	default:
+		err = fmt.Errorf("bank %s: board %d: %w", b.cfg.Name, board, err)
+	}
+	return s, a, err
+}
+
+// lockStatus reads one lock's bits.
+func (b *Bank) lockStatus(s Status, lock int) drivers.LockStatus {
+	var st drivers.LockStatus
+	if b.cfg.ClosedBit != Unproven {
+		st.Latch = drivers.LatchOpen
+		if s.Latch>>lock&1 == uint16(b.cfg.ClosedBit-ClosedIs0) {
+			st.Latch = drivers.LatchClosed
+		}
+	}
+	if b.cfg.Sensors {
+		st.Item = drivers.ItemEmpty
+		if s.Item>>lock&1 == 1 {
+			st.Item = drivers.ItemPresent
+		}
+	}
+	return st
+}
+
+// device names one board in health and counters.
+func (b *Bank) device(board int) string { return fmt.Sprintf("%s/board/%d", b.cfg.Name, board) }
