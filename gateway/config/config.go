@@ -32,6 +32,8 @@ type Config struct {
 	Metrics Metrics  `yaml:"metrics"`
 	Lines   []Line   `yaml:"lines"`
 	Lockers []Locker `yaml:"lockers"`
+
+	found decoder // where things stand in the file
 }
 
 // Cloud is where the events go. All of it may be missing: the building then works alone.
@@ -154,6 +156,10 @@ func Parse(path string, text []byte) (Config, []Fault, error) {
 	}
 	c.fill(filepath.Dir(path))
 	d.validate(c)
+	c.found = decoder{file: d.file, at: d.at}
+	for _, l := range c.Lines {
+		c.found.lineNames = append(c.found.lineNames, l.Name)
+	}
 	c.leaveOut(d.faults)
 	slices.SortStableFunc(d.faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
@@ -192,6 +198,17 @@ func absolute(dir, path string) string {
 		return path
 	}
 	return filepath.Join(dir, path)
+}
+
+// LineFault is a fault of one line that only this machine can tell, such as a port that is missing.
+func (c Config) LineFault(line, what, remedy string) Fault {
+	path := "lines"
+	if i := slices.Index(c.found.lineNames, line); i >= 0 {
+		path = fmt.Sprintf("lines[%d].ports", i)
+	}
+	d := c.found
+	d.bad(path, what, remedy)
+	return d.faults[0]
 }
 
 // leaveOut drops the entries that have a fault, and banks on a line that is dropped.

@@ -19,6 +19,8 @@ type decoder struct {
 	file   string
 	at     map[string]place // where each path stands in the file
 	faults []Fault
+
+	lineNames []string // of lines, as they stand in the file
 }
 
 func (d *decoder) decode(text []byte, into *Config) error {
@@ -117,7 +119,7 @@ func (d *decoder) mapping(path string, n ast.Node, v reflect.Value) {
 		d.wrong(path, n, "a mapping (key: value)")
 		return
 	}
-	known := fields(v.Type())
+	known := fieldsOf(v.Type())
 	seen := map[string]bool{}
 	for _, pair := range pairs {
 		key := pair.Key.GetToken().Value
@@ -140,9 +142,12 @@ type keys struct {
 	index map[string]int
 }
 
-func fields(t reflect.Type) keys {
+func fieldsOf(t reflect.Type) keys {
 	k := keys{index: map[string]int{}}
 	for f := range t.Fields() {
+		if !f.IsExported() {
+			continue
+		}
 		name := f.Tag.Get("yaml")
 		k.names = append(k.names, name)
 		k.index[name] = f.Index[0]
