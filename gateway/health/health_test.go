@@ -1,0 +1,82 @@
+package health_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/drivers/bus"
+	"github.com/ntpc-smart-community/lobby/gateway/health"
+	"github.com/ntpc-smart-community/lobby/gateway/wire"
+)
+
+func get(t *testing.T, s health.Snapshot, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	health.Handler(func() health.Snapshot { return s }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code, w.Body.String()
+}
+
+func well() health.Snapshot {
+	return health.Snapshot{
+		Version: "1", Config: health.ConfigOK, Clock: wire.FromAnswer, Connected: true, Answered: time.Now(),
+		Lines:    map[string]bus.Stats{"a": {Open: true, Port: "/dev/ttyUSB0", Line: bus.Counters{Transactions: 7}}},
+		Devices:  []drivers.Health{{Device: "locker/A/board/0", Online: true, LastOK: time.Unix(1_780_000_000, 0)}},
+		Counters: map[string]uint64{"blocks_sent": 3},
+	}
+}
+
+func TestHealthzNamesWhatIsWrong(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*health.Snapshot)
+		code   int
+		want   string
+	}{
+		{"well", func(*health.Snapshot) {}, 200, `"status":"ok"`},
+		{"offline is no fault", func(s *health.Snapshot) { s.Connected = false }, 200, `"connected":false`},
+		{"line closed", func(s *health.Snapshot) { s.Lines["a"] = bus.Stats{Error: "gone"} }, 503, "line a is not open"},
+		{"device silent", func(s *health.Snapshot) { s.Devices[0].Online = false }, 503, "locker/A/board/0 does not answer"},
+		{"last good file", func(s *health.Snapshot) { s.Config = health.ConfigLastGood }, 503, "configuration: last_good"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := well()
+			test.change(&s)
+			if code, body := get(t, s, "/healthz"); code != test.code || !strings.Contains(body, test.want) {
+				t.Errorf("/healthz = %d %s, want %d with %s", code, body, test.code, test.want)
+			}
+		})
+	}
+}
+
+func TestEveryDeviceValueSaysAsOf(t *testing.T) {
+	_, body := get(t, well(), "/healthz")
+	var report struct {
+		Devices []struct {
+			AsOf time.Time `json:"as_of"`
+		} `json:"devices"`
+	}
+	if err := json.Unmarshal([]byte(body), &report); err != nil || len(report.Devices) != 1 || report.Devices[0].AsOf.Unix() != 1_780_000_000 {
+		t.Errorf("/healthz = %s, %v", body, err)
+	}
+	if w := well().Wire(); w.Devices[0].At != 1_780_000_000_000_000 || w.Devices[0].Kind != "locker_board" {
+		t.Errorf("Wire() = %+v", w)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	code, body := get(t, well(), "/metrics")
+	for _, want := range []string{
+		`lobby_line_transactions_total{bus="a"} 7`, `lobby_device_online{device="locker/A/board/0"} 1`,
+		`lobby_link_connected 1`, `lobby_events_counted_total{name="blocks_sent"} 3`,
+	} {
+		if code != 200 || !strings.Contains(body, want) {
+			t.Errorf("/metrics = %d, without %s", code, want)
+		}
+	}
+}
