@@ -39,6 +39,7 @@ type Bank struct {
 
 	mu     sync.Mutex
 	health map[int]*drivers.Health
+	moving map[int]time.Time // boards with a latch on the move, and until when
 }
 
 var _ drivers.LockBank = (*Bank)(nil)
@@ -51,7 +52,7 @@ func New(line Line, cfg Config) (*Bank, error) {
 	b := &Bank{
 		line: line, cfg: cfg.withDefaults(),
 		askers: make(chan struct{}, maxAskers), latch: make(chan struct{}, 1),
-		health: make(map[int]*drivers.Health),
+		health: make(map[int]*drivers.Health), moving: make(map[int]time.Time),
 	}
 	b.places = b.cfg.places()
 	for _, p := range b.places {
@@ -67,7 +68,7 @@ func New(line Line, cfg Config) (*Bank, error) {
 func (b *Bank) Locks() int { return len(b.places) }
 
 // Status reads every board once, and those that did not answer again after the others had their turn. A board that is
-// known to be silent gets no second try.
+// known to be silent gets no second try, and one whose latch is moving is asked when the latch has settled.
 func (b *Bank) Status(ctx context.Context) (drivers.BankStatus, error) {
 	read := make(map[int]Status, len(b.boards))
 	faults := make(map[int]error, len(b.boards))
@@ -75,6 +76,7 @@ func (b *Bank) Status(ctx context.Context) (drivers.BankStatus, error) {
 	for try := 0; try < b.cfg.Tries && len(left) > 0; try++ {
 		var again []int
 		for _, board := range left {
+			b.letMove(ctx, board)
 			s, _, err := b.ask(ctx, board, bus.Polling, time.Time{})
 			if err == nil {
 				read[board] = s
@@ -106,6 +108,27 @@ func (b *Bank) Status(ctx context.Context) (drivers.BankStatus, error) {
 		return st, st.Err
 	}
 	return st, nil
+}
+
+// move says until when one of a board's latches is on the move.
+func (b *Bank) move(board int, until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.moving[board] = until
+}
+
+// letMove waits while one of a board's latches is on the move: the board may be silent then, and the quiet after a
+// time-out would hold up the reading that judges the latch (docs/kerong.md 4).
+func (b *Bank) letMove(ctx context.Context, board int) {
+	b.mu.Lock()
+	until := b.moving[board]
+	b.mu.Unlock()
+	wait := time.NewTimer(time.Until(until))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done(): // the request says so
+	}
 }
 
 // worthRetry reports whether asking again at once can help. A board that was silent before this poll is not asked

@@ -102,9 +102,11 @@ func (u *attempt) pulse(ctx context.Context, notAfter time.Time) error {
 		Device: b.device(u.place.Board), Priority: bus.Actuation, Frame: AppendUnlock(nil, u.place.Board, u.place.Lock),
 		Timeout: optional, NotAfter: notAfter, // no Match: an answer is optional, and proves nothing
 	}
+	b.move(u.place.Board, time.Now().Add(b.cfg.Pulse+b.cfg.Settle))
 	a, err := b.line.Do(ctx, r) // once: a second frame could be a second pulse
 	u.record(r, a)
 	if a.Sent.IsZero() {
+		b.move(u.place.Board, time.Time{})
 		if err == nil {
 			err = errors.New("line took the frame without sending it")
 		}
@@ -112,6 +114,7 @@ func (u *attempt) pulse(ctx context.Context, notAfter time.Time) error {
 	}
 	u.Pulsed, u.sent, u.Waited = true, a.Sent, a.Sent.Sub(u.called)
 	b.next = u.sent.Add(b.cfg.Pulse + spacing)
+	b.move(u.place.Board, u.sent.Add(b.cfg.Pulse+b.cfg.Settle))
 	return nil
 }
 

@@ -238,3 +238,28 @@ func TestVerdictOutlivesContext(t *testing.T) {
 		}
 	})
 }
+
+// A board that is silent while its latch moves does not hold up the verdict because somebody polls it.
+func TestPollingLeavesAMovingLatchAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cab := newCabinet(map[int]uint16{0: 0xffff, 1: 0xffff})
+		cab.onUnlock = func(board, lock int) {
+			cab.silent(board)
+			time.AfterFunc(500*time.Millisecond, func() { cab.locked(func() { cab.latch[board] = 0xffff &^ (1 << lock) }) })
+		}
+		bank, line, _ := inBubble(t, cab, proven)
+		polled := make(chan error)
+		go func() {
+			time.Sleep(50 * time.Millisecond) // in the middle of the pulse
+			st, _ := bank.Status(t.Context())
+			polled <- st.Err
+		}()
+		got, err := bank.Unlock(t.Context(), 1, time.Time{})
+		if err != nil || got.Outcome != drivers.Opened || got.Took > 620*time.Millisecond {
+			t.Errorf("Unlock() = %v after %v, %v; want Opened within 620ms", got.Outcome, got.Took, err)
+		}
+		if err := <-polled; err != nil || line.Stats().Line.Timeouts != 0 {
+			t.Errorf("Status() = %v with %d time-outs; want none", err, line.Stats().Line.Timeouts)
+		}
+	})
+}
