@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -192,7 +193,8 @@ func TestNoPayloadInTheLog(t *testing.T) {
 	receive(t, c.lost, "end")
 	b.end()
 	log := b.log.String()
-	if strings.Contains(log, secret) || strings.Contains(log, "271828") {
+	asNumbers := strings.Trim(fmt.Sprint([]byte(secret)), "[]") // as fmt prints a packet
+	if strings.Contains(log, secret) || strings.Contains(log, asNumbers) {
 		t.Errorf("the log holds a payload: %s", log)
 	}
 	if !strings.Contains(log, "topic denied") || !strings.Contains(log, "message not taken") {
