@@ -33,9 +33,13 @@ func TestBabblerIsBounded(t *testing.T) {
 		if took := time.Since(start); !errors.Is(err, drivers.ErrSilent) || a.Bad == 0 || took > 500*time.Millisecond {
 			t.Errorf("Do() = bad %d, %v after %v; want damaged bytes, ErrSilent within 500ms", a.Bad, err, took)
 		}
-		never := func([]byte) (Verdict, int) { return More, 0 }
+		most := 0
+		never := func(in []byte) (Verdict, int) { most = max(most, len(in)); return More, 0 }
 		if _, err := r.Do(t.Context(), Request{Frame: request(1), Match: never}); !errors.Is(err, drivers.ErrSilent) {
 			t.Errorf("Do() = %v; want ErrSilent", err)
+		}
+		if most != maxInput { // invariant 13
+			t.Errorf("%d bytes were kept of what never ends; want %d", most, maxInput)
 		}
 		far.Close()
 		<-hoarse
