@@ -50,6 +50,11 @@ func (b *Bank) Unlock(ctx context.Context, lock int, notAfter time.Time) (driver
 // takeLatch waits until no other latch of the supply is under way. Few may wait.
 func (b *Bank) takeLatch(ctx context.Context, notAfter time.Time) error {
 	select {
+	case b.latch <- struct{}{}: // free, and nobody waits: who waits is served first
+		return nil
+	default:
+	}
+	select {
 	case b.askers <- struct{}{}:
 		defer func() { <-b.askers }()
 	default:
