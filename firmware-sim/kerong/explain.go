@@ -21,7 +21,7 @@ func (c *Chain) explainRequest(r request, frame []byte) line.Meaning {
 }
 
 func (c *Chain) asked(r request) line.Meaning {
-	zh, en := fmt.Sprintf("%d 號板", r.board), fmt.Sprintf("board %d", r.board)
+	zh, en := fmt.Sprintf(" %d 號板", r.board), fmt.Sprintf("board %d", r.board)
 	if r.board == broadcast {
 		zh, en = "全部的板", "every board"
 	}
@@ -39,7 +39,7 @@ func (c *Chain) asked(r request) line.Meaning {
 		d := time.Duration(binary.BigEndian.Uint16(r.data)) * pulseUnit
 		return line.Meaning{ZH: fmt.Sprintf("設定%s通電 %v", zh, d), EN: fmt.Sprintf("set the pulse of %s to %v", en, d), Marked: true}
 	}
-	return line.Meaning{ZH: fmt.Sprintf("%s的設定指令 %02X，模擬板不理", zh, r.cmd), EN: fmt.Sprintf("setting %02X for %s, ignored here", r.cmd, en), Marked: true}
+	return line.Meaning{ZH: fmt.Sprintf("對%s的設定指令 %02X，模擬板不理", zh, r.cmd), EN: fmt.Sprintf("setting %02X for %s, ignored here", r.cmd, en), Marked: true}
 }
 
 func (c *Chain) askedUnlock(r request) line.Meaning {

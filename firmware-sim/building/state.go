@@ -1,0 +1,159 @@
+package building
+
+import (
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
+	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
+)
+
+// State is the whole building as it stands: the answer of GET /api/state.
+type State struct {
+	Name  string      `json:"name"`
+	Seed  uint64      `json:"seed"`
+	Banks []BankState `json:"banks"`
+	Lines []LineState `json:"lines"`
+	Counts
+}
+
+// Counts is what physically happened since the start.
+type Counts struct {
+	Pulses      uint64 `json:"pulses"`       // times a latch was energised
+	Openings    uint64 `json:"openings"`     // times a pulse opened a closed latch
+	KeyOpenings uint64 `json:"key_openings"` // times the mechanical key did
+}
+
+// BankState is one bank.
+type BankState struct {
+	Name        string       `json:"name"`
+	Line        string       `json:"line"`
+	ClosedBit   int          `json:"closed_bit"`
+	ItemSensors bool         `json:"item_sensors"`
+	Overlaps    uint64       `json:"overlaps"` // pulses given while another latch of the bank was energised
+	Boards      []BoardState `json:"boards"`
+	Locks       []LockState  `json:"locks"`
+	Counts
+}
+
+// BoardState is one board.
+type BoardState struct {
+	Address int               `json:"address"`
+	Locks   int               `json:"locks"`
+	Fault   kerong.BoardFault `json:"fault"` // "", mute or dead
+}
+
+// LockState is one compartment.
+type LockState struct {
+	Lock  int    `json:"lock"` // from 1, as on the door
+	Size  Size   `json:"size"`
+	Board int    `json:"board"`
+	Latch string `json:"latch"` // open or closed: what the feedback switch says
+	Door  string `json:"door"`  // open or closed
+	Item  bool   `json:"item"`  // something is inside, seen by a sensor or not
+	Stuck bool   `json:"stuck"`
+	Slow  int64  `json:"slow_ms"`
+	Counts
+}
+
+// LineState is one line.
+type LineState struct {
+	Name    string     `json:"name"`
+	Baud    int        `json:"baud"`
+	Link    string     `json:"link"`   // name of the symlink now
+	Path    string     `json:"path"`   // what a gateway opens
+	Device  string     `json:"device"` // the pseudo-terminal behind it; empty while unplugged
+	Plugged bool       `json:"plugged"`
+	Busy    float64    `json:"busy_percent"` // of the last ten seconds
+	Faults  LineFaults `json:"faults"`
+}
+
+// LineFaults is what is wrong with a line.
+type LineFaults struct {
+	Noise   float64 `json:"noise"` // chance of each bit to flip
+	Silence bool    `json:"silence"`
+	Cut     bool    `json:"cut"`
+	Late    int64   `json:"late_ms"`
+}
+
+// State returns the building as it stands.
+func (b *Building) State() State {
+	s := State{Name: b.cfg.Name, Seed: b.cfg.Seed}
+	for _, k := range b.banks {
+		bank := k.state()
+		s.Banks = append(s.Banks, bank)
+		s.Lines = append(s.Lines, lineState(k.Bank.Line, k.line))
+		s.Pulses, s.Openings, s.KeyOpenings = s.Pulses+bank.Pulses, s.Openings+bank.Openings, s.KeyOpenings+bank.KeyOpenings
+	}
+	return s
+}
+
+// FaultsOn is the number of faults that are switched on.
+func (s State) FaultsOn() int {
+	n := 0
+	count := func(on bool) {
+		if on {
+			n++
+		}
+	}
+	for _, b := range s.Banks {
+		for _, board := range b.Boards {
+			count(board.Fault != kerong.BoardFine)
+		}
+		for _, l := range b.Locks {
+			count(l.Stuck)
+			count(l.Slow > 0)
+		}
+	}
+	for _, l := range s.Lines {
+		count(!l.Plugged)
+		count(l.Faults.Noise > 0)
+		count(l.Faults.Silence)
+		count(l.Faults.Cut)
+		count(l.Faults.Late > 0)
+	}
+	return n
+}
+
+func (k *bank) state() BankState {
+	s := BankState{Name: k.Name, Line: k.Bank.Line.Name, ClosedBit: *k.ClosedBit, ItemSensors: k.ItemSensors, Overlaps: k.chain.Overlaps()}
+	faults := k.chain.BoardFaults()
+	for _, board := range k.Boards {
+		s.Boards = append(s.Boards, BoardState{Address: board.Address, Locks: board.Locks, Fault: faults[board.Address]})
+	}
+	for _, l := range k.chain.Locks() {
+		s.Locks = append(s.Locks, LockState{
+			Lock: l.Number, Size: k.sizes[l.Number], Board: l.Board, Latch: openOrClosed(l.LatchOpen), Door: openOrClosed(l.DoorOpen),
+			Item: l.Item, Stuck: l.Stuck, Slow: l.Slow.Milliseconds(), Counts: Counts(l.Counts),
+		})
+		s.Pulses, s.Openings, s.KeyOpenings = s.Pulses+l.Counts.Pulses, s.Openings+l.Counts.Openings, s.KeyOpenings+l.Counts.KeyOpenings
+	}
+	return s
+}
+
+func lineState(cfg Line, l *line.Line) LineState {
+	p, f := l.Port(), l.Faults()
+	return LineState{
+		Name: cfg.Name, Baud: cfg.Baud, Link: p.Link, Path: p.Path, Device: p.Device, Plugged: p.Plugged, Busy: busyPercent(l),
+		Faults: LineFaults{Noise: f.Noise, Silence: f.Silence, Cut: f.Cut, Late: f.Late.Milliseconds()},
+	}
+}
+
+func openOrClosed(open bool) string {
+	if open {
+		return "open"
+	}
+	return "closed"
+}
+
+// WireEntry is one frame of GET /api/wire.
+type WireEntry struct {
+	ID        uint64    `json:"id"`
+	At        time.Time `json:"at"`
+	Line      string    `json:"line"`
+	Direction string    `json:"direction"` // sent by the host, or received by it
+	Hex       string    `json:"hex"`       // as it arrived
+	Meaning   string    `json:"meaning"`
+	MeaningZH string    `json:"meaning_zh"`
+	Bad       bool      `json:"bad"`    // damaged
+	Marked    bool      `json:"marked"` // asks for something physical, such as an unlock
+}
