@@ -179,7 +179,8 @@ func (s *Store) Broken() <-chan struct{} { return s.broken }
 // Appended gives a token, of capacity 1, after a commit that appended events.
 func (s *Store) Appended() <-chan struct{} { return s.appended }
 
-// Size is the size of the file in bytes. It never shrinks: pages of dropped segments are used again.
+// Size is how many bytes of the file have been used; the file itself grows ahead in steps of 16 MiB. It never shrinks:
+// pages of dropped segments are used again. 0 when the store is closed or broken.
 func (s *Store) Size() int64 {
 	var n int64
 	err := s.View(func(tx *Tx) error {
