@@ -47,8 +47,9 @@ type Pulse struct {
 	Will       bool         `json:"will,omitempty"` // the last will, signed at connect
 	Nonce      string       `json:"nonce"`
 	Boot       uint64       `json:"boot"`
-	Counter    uint64       `json:"counter"` // pulses of this boot; in a will, the connection's first counter
-	Answer     string       `json:"answer"`  // serial of the last answer accepted
+	Counter    uint64       `json:"counter"`              // pulses of this boot; in a will, the connection's first counter
+	Connection uint64       `json:"connection,omitempty"` // first counter of this connection: a will of an older one says nothing
+	Answer     string       `json:"answer"`               // serial of the last answer accepted
 	Version    string       `json:"version"`
 	KeySet     uint64       `json:"keyset"` // version of the key set held
 	State      StateVersion `json:"state"`  // applied
