@@ -55,8 +55,7 @@ func (tx *Tx) StartEpoch(number uint64, cause string, again []Again, stamp wire.
 		return fmt.Errorf("epoch %d: %w", number, err)
 	}
 	for _, s := range streams() {
-		h := wire.EpochSeed(tx.s.gateway, number, s, start.Nonce)
-		if err := tx.putSegment(id{number, s, 1}, Segment{Number: 1, Before: h, Head: h}); err != nil {
+		if _, err := tx.begin(id{number, s, 1}, wire.EpochSeed(tx.s.gateway, number, s, start.Nonce)); err != nil {
 			return err
 		}
 	}

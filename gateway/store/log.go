@@ -58,8 +58,8 @@ func (tx *Tx) next(i id, g Segment) (id, Segment, error) {
 		return i, g, err
 	}
 	i.number++
-	n := Segment{Number: i.number, Before: g.Head, Head: g.Head}
-	return i, n, tx.putSegment(i, n)
+	n, err := tx.begin(i, g.Head)
+	return i, n, err
 }
 
 // Seal closes the newest segment of the living epoch's stream if it holds anything; the next one is then the newest,
@@ -89,28 +89,28 @@ func (tx *Tx) Heads() ([]wire.Head, error) {
 		return nil, err
 	}
 	var heads []wire.Head
-	c := tx.b.Bucket([]byte(spaceSegments)).Cursor()
-	for k, _ := c.First(); k != nil; {
+	segments := tx.b.Bucket([]byte(spaceSegments)).Cursor()
+	err := tx.each(spaceNewest, "", func(prefix string, number []byte) error {
+		newest, err := parseID(prefix + string(number))
+		if err != nil {
+			return err
+		}
+		k, _ := segments.Seek([]byte(prefix))
 		oldest, err := parseID(string(k))
 		if err != nil {
-			return nil, err
-		}
-		newest, _, err := tx.newest(oldest.epoch, oldest.stream)
-		if err != nil {
-			return nil, err
+			return err
 		}
 		g, err := tx.segment(newest)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		heads = append(heads, wire.Head{
 			Epoch: newest.epoch, Stream: newest.stream, Oldest: oldest.number,
 			Segment: newest.number, Seq: g.Last, Hash: g.Head,
 		})
-		c.Seek([]byte(newest.key()))
-		k, _ = c.Next()
-	}
-	return heads, nil
+		return nil
+	})
+	return heads, err
 }
 
 // Segments gives the segments held of an (epoch, stream), oldest first; none is no error. The last one of the living

@@ -112,22 +112,32 @@ func (tx *Tx) segment(i id) (Segment, error) {
 
 func (tx *Tx) putSegment(i id, g Segment) error { return tx.put(spaceSegments, i.key(), g.encode()) }
 
-// newest finds the newest segment of an (epoch, stream); found is false when none is held.
+// newest finds the newest segment of an (epoch, stream); found is false when none is held. It has a record of its own:
+// a cursor of bbolt going backwards stops at a page that this transaction has emptied.
 func (tx *Tx) newest(epoch uint64, s wire.Stream) (i id, found bool, err error) {
-	c := tx.b.Bucket([]byte(spaceSegments)).Cursor()
 	i = id{epoch: epoch, stream: s}
-	i.number = ^uint64(0)
-	k, _ := c.Seek([]byte(i.key()))
-	if k == nil {
-		k, _ = c.Last()
-	} else {
-		k, _ = c.Prev()
+	b, err := tx.get(spaceNewest, i.prefix())
+	if err != nil || b == nil {
+		return i, false, err
 	}
-	if !bytes.HasPrefix(k, []byte(i.prefix())) {
-		return id{}, false, nil
+	if len(b) != 8 {
+		return i, false, fmt.Errorf("%s %q: %w", spaceNewest, i.prefix(), ErrDamaged)
 	}
-	i, err = parseID(string(k))
-	return i, err == nil, err
+	i.number = binary.BigEndian.Uint64(b)
+	return i, true, nil
+}
+
+// begin adds an empty segment as the newest of its (epoch, stream).
+func (tx *Tx) begin(i id, before wire.Hash) (Segment, error) {
+	g := Segment{Number: i.number, Before: before, Head: before}
+	if err := tx.putNewest(i); err != nil {
+		return g, err
+	}
+	return g, tx.putSegment(i, g)
+}
+
+func (tx *Tx) putNewest(i id) error {
+	return tx.put(spaceNewest, i.prefix(), binary.BigEndian.AppendUint64(nil, i.number))
 }
 
 // living is the segment of the living epoch that takes the next event.
@@ -155,6 +165,9 @@ func (tx *Tx) discard(i id) error {
 	if err := tx.remove(spaceSegments, i.key()); err != nil {
 		return err
 	}
+	if err := tx.retreat(i); err != nil {
+		return err
+	}
 	log := tx.b.Bucket([]byte(bucketLog))
 	if log.Bucket([]byte(i.key())) == nil {
 		return nil
@@ -163,4 +176,25 @@ func (tx *Tx) discard(i id) error {
 		return fmt.Errorf("segment %s: %w", i, err)
 	}
 	return nil
+}
+
+// retreat finds the newest segment again when gone was it.
+func (tx *Tx) retreat(gone id) error {
+	newest, found, err := tx.newest(gone.epoch, gone.stream)
+	if err != nil || !found || newest != gone {
+		return err
+	}
+	last := ""
+	c := tx.b.Bucket([]byte(spaceSegments)).Cursor()
+	for k, _ := c.Seek([]byte(gone.prefix())); bytes.HasPrefix(k, []byte(gone.prefix())); k, _ = c.Next() {
+		last = string(k)
+	}
+	if last == "" {
+		return tx.remove(spaceNewest, gone.prefix())
+	}
+	i, err := parseID(last)
+	if err != nil {
+		return err
+	}
+	return tx.putNewest(i)
 }

@@ -113,7 +113,7 @@ func newStore(db *bbolt.DB, o Options) *Store {
 func (s *Store) begin(stamp func(*wire.Event)) error {
 	return s.db.Update(func(b *bbolt.Tx) error {
 		tx := &Tx{s: s, b: b}
-		for _, name := range []string{spaceMeta, spaceSegments, spaceDelivered, bucketLog} {
+		for _, name := range []string{spaceMeta, spaceSegments, spaceNewest, spaceDelivered, bucketLog} {
 			if _, err := b.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ const (
 	reserved       = "store."
 	spaceMeta      = "store.meta"
 	spaceSegments  = "store.segments"
+	spaceNewest    = "store.newest" // number of the newest segment of each (epoch, stream)
 	spaceDelivered = "store.delivered"
 	bucketLog      = "store.log" // one bucket of events for each segment
 )
