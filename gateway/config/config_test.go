@@ -150,3 +150,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTheReadyFilesAreGood(t *testing.T) {
+	c, faults, err := config.Load("../../configs/gateway-demo.yaml")
+	if err != nil || len(faults) > 0 {
+		t.Fatalf("Load = %v, %v", faults, err)
+	}
+	if len(c.Lockers) != 1 || len(c.Lockers[0].Columns) != 4 {
+		t.Errorf("Load = %+v", c)
+	}
+}
