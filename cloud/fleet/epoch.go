@@ -17,10 +17,10 @@ type Epoch struct {
 	Number     uint64
 	Registered wire.Micros
 	Previous   uint64
-	Cause      string    // empty until its first event has come
-	Nonce      wire.Hash // likewise zero
-	Clone      bool      // logged, not projected, until an operator says which box is the true one
-	serial     string    // drawn at registration
+	Cause      string      // empty until its first event has come
+	Nonce      wire.Hash   // likewise zero
+	Muted      wire.Micros // since when it is taken for a clone's: logged, not projected, until an operator says which box is the true one; 0: never
+	serial     string      // drawn at registration
 }
 
 // Register makes sure that an epoch stands in the registry, and returns it. The gateway's row is locked.
@@ -33,7 +33,7 @@ func (f *Fleet) Register(ctx context.Context, tx *store.Tx, gateway string, numb
 	if err != nil {
 		return Epoch{}, err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO epochs (gateway, epoch, registered, serial, previous, cause, nonce, clone)
+	_, err = tx.Exec(ctx, `INSERT INTO epochs (gateway, epoch, registered, serial, previous, cause, nonce, muted)
 		VALUES ($1, $2, $3, $4, 0, '', $5, 0)`, gateway, int64(number), now.UnixMicro(), serial, []byte{})
 	if err != nil {
 		return Epoch{}, fmt.Errorf("gateway %s epoch %d: %w", gateway, number, err)
@@ -52,7 +52,7 @@ func (f *Fleet) Started(ctx context.Context, tx *store.Tx, gateway string, numbe
 // Unmute lets an epoch that was taken for a clone's be projected: an operator says that its box is the true one. The
 // projections must be rebuilt afterwards.
 func (f *Fleet) Unmute(ctx context.Context, tx *store.Tx, gateway string, number uint64, now time.Time) error {
-	if _, err := tx.Exec(ctx, `UPDATE epochs SET clone = 0 WHERE gateway = $1 AND epoch = $2`, gateway, int64(number)); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE epochs SET muted = 0 WHERE gateway = $1 AND epoch = $2`, gateway, int64(number)); err != nil {
 		return err
 	}
 	return f.Clear(ctx, tx, gateway, AlarmClone, strconv.FormatUint(number, 10), now)
@@ -60,20 +60,20 @@ func (f *Fleet) Unmute(ctx context.Context, tx *store.Tx, gateway string, number
 
 // Epochs are a gateway's registered epochs, oldest first.
 func (f *Fleet) Epochs(ctx context.Context, tx *store.Tx, gateway string) ([]Epoch, error) {
-	rows, err := tx.Query(ctx, `SELECT epoch, registered, serial, previous, cause, nonce, clone FROM epochs
+	rows, err := tx.Query(ctx, `SELECT epoch, registered, serial, previous, cause, nonce, muted FROM epochs
 		WHERE gateway = $1 ORDER BY epoch`, gateway)
 	if err != nil {
 		return nil, fmt.Errorf("epochs of gateway %s: %w", gateway, err)
 	}
 	return collect(rows, func(r *sql.Rows) (e Epoch, err error) {
-		err = r.Scan(&e.Number, &e.Registered, &e.serial, &e.Previous, &e.Cause, (*hash)(&e.Nonce), &e.Clone)
+		err = r.Scan(&e.Number, &e.Registered, &e.serial, &e.Previous, &e.Cause, (*hash)(&e.Nonce), &e.Muted)
 		return e, err
 	})
 }
 
 func (f *Fleet) epoch(ctx context.Context, tx *store.Tx, gateway string, number uint64) (e Epoch, err error) {
-	err = tx.QueryRow(ctx, `SELECT epoch, registered, serial, previous, cause, nonce, clone FROM epochs WHERE gateway = $1 AND epoch = $2`,
-		gateway, int64(number)).Scan(&e.Number, &e.Registered, &e.serial, &e.Previous, &e.Cause, (*hash)(&e.Nonce), &e.Clone)
+	err = tx.QueryRow(ctx, `SELECT epoch, registered, serial, previous, cause, nonce, muted FROM epochs WHERE gateway = $1 AND epoch = $2`,
+		gateway, int64(number)).Scan(&e.Number, &e.Registered, &e.serial, &e.Previous, &e.Cause, (*hash)(&e.Nonce), &e.Muted)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrUnknown
 	}
@@ -94,7 +94,8 @@ func (f *Fleet) judgeClone(ctx context.Context, tx *store.Tx, gateway string, li
 	if len(epochs) == 0 || !clone(living, echo, epochs[len(epochs)-1]) {
 		return false, nil
 	}
-	if _, err := tx.Exec(ctx, `UPDATE epochs SET clone = 1 WHERE gateway = $1 AND epoch = $2`, gateway, int64(living)); err != nil {
+	_, err := tx.Exec(ctx, `UPDATE epochs SET muted = $1 WHERE gateway = $2 AND epoch = $3 AND muted = 0`, now.UnixMicro(), gateway, int64(living))
+	if err != nil {
 		return false, err
 	}
 	return true, f.Raise(ctx, tx, gateway, AlarmClone, strconv.FormatUint(living, 10), now)

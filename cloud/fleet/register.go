@@ -96,6 +96,16 @@ func (f *Fleet) Lock(ctx context.Context, tx *store.Tx, ids []string) (map[strin
 	return all, nil
 }
 
+// LockAll locks the rows of all gateways: nothing of any of them moves until the transaction ends.
+func (f *Fleet) LockAll(ctx context.Context, tx *store.Tx) error {
+	rows, err := tx.QueryForUpdate(ctx, `SELECT id FROM gateways ORDER BY id`)
+	if err != nil {
+		return fmt.Errorf("lock gateways: %w", err)
+	}
+	_, err = store.Texts(rows)
+	return err
+}
+
 // SiteIDs are the registered sites in order.
 func (f *Fleet) SiteIDs(ctx context.Context, tx *store.Tx) ([]string, error) {
 	rows, err := tx.Query(ctx, `SELECT id FROM sites ORDER BY id`)

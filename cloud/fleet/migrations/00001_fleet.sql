@@ -23,7 +23,7 @@ CREATE TABLE epochs (
 	previous   BIGINT NOT NULL,
 	cause      TEXT NOT NULL, -- '' until its first event has come
 	nonce      {{blob}} NOT NULL,
-	clone      BIGINT NOT NULL, -- 1: logged, not projected
+	muted      BIGINT NOT NULL, -- since when its events are logged and not projected; 0: never
 	PRIMARY KEY (gateway, epoch)
 );
 
