@@ -33,11 +33,14 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("store: update: %w", context.Cause(ctx))
 	}
-	select { // a closed or broken store may still have room in its queue
-	case <-s.stopped:
-		return ErrClosed
+	select { // a broken or closed store may still have room in its queue
 	case <-s.broken:
 		return s.why()
+	default:
+	}
+	select {
+	case <-s.stopped:
+		return ErrClosed
 	default:
 	}
 	r := &request{fn: fn, done: make(chan error, 1)}
@@ -65,16 +68,26 @@ func (s *Store) outcome(r *request) error {
 	case err := <-r.done:
 		return err
 	default:
-		return ErrClosed
 	}
+	if err := s.why(); err != nil {
+		return err
+	}
+	return ErrClosed
 }
 
 // run is the committer: the one goroutine that writes.
 func (s *Store) run() {
 	defer close(s.stopped)
+	closing := false
+	defer func() {
+		if !closing { // runtime.Goexit in fn: nobody is left to write
+			s.fail(errEnded)
+		}
+	}()
 	for batch := s.take(); len(batch) > 0; batch = s.take() {
 		s.settle(batch)
 	}
+	closing = true
 }
 
 // take waits for a request and takes what is queued behind it. None: the store is closing and all is done.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -337,4 +338,20 @@ func TestCloseWithWaiters(t *testing.T) {
 			t.Errorf("Update after Close = %v; want ErrClosed", err)
 		}
 	})
+}
+
+// An update that ends the committer's goroutine breaks the store; nobody waits for ever.
+func TestGoexit(t *testing.T) {
+	s := open(t, file(t), Options{NoSync: true})
+	err := s.Update(t.Context(), func(tx *Tx) error {
+		if err := put("a")(tx); err != nil {
+			return err
+		}
+		runtime.Goexit()
+		return nil
+	})
+	if !errors.Is(err, ErrBroken) {
+		t.Errorf("Update = %v; want ErrBroken", err)
+	}
+	<-s.Broken()
 }

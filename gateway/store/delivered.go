@@ -113,11 +113,7 @@ func (tx *Tx) Undelivered() (n uint64, oldest wire.Micros, err error) {
 			if g.Whole() {
 				continue
 			}
-			wall, err := tx.undeliveredSince(id{h.Epoch, h.Stream, g.Number}, g)
-			if err != nil {
-				return 0, 0, err
-			}
-			if n == 0 || wall < oldest {
+			if wall := tx.undeliveredSince(id{h.Epoch, h.Stream, g.Number}, g); n == 0 || wall < oldest {
 				oldest = wall
 			}
 			if left := g.Last - min(g.Delivered.Seq, g.Last); left > 0 {
@@ -130,18 +126,19 @@ func (tx *Tx) Undelivered() (n uint64, oldest wire.Micros, err error) {
 	return n, oldest, nil
 }
 
-// undeliveredSince is the wall time of a segment's first event that is not delivered.
-func (tx *Tx) undeliveredSince(i id, g Segment) (wire.Micros, error) {
+// undeliveredSince is the wall time of a segment's first event that is not delivered; where that cannot be told, of its
+// oldest one.
+func (tx *Tx) undeliveredSince(i id, g Segment) wire.Micros {
 	if g.Delivered.Seq == 0 || g.Delivered.Seq >= g.Last {
-		return g.Oldest, nil
+		return g.Oldest
 	}
 	_, b, err := tx.records(i).at(g.Delivered.Seq + 1)
 	if err != nil {
-		return 0, err
+		return g.Oldest
 	}
 	ev, err := wire.DecodeEvent(b)
 	if err != nil {
-		return 0, fmt.Errorf("event %s/%d: %w", i, g.Delivered.Seq+1, err)
+		return g.Oldest
 	}
-	return ev.Wall, nil
+	return ev.Wall
 }

@@ -12,6 +12,8 @@ var (
 var (
 	ErrBroken = errors.New("store is broken: a commit failed") // wraps the cause; only a new process may go on
 	ErrClosed = errors.New("store is closed")
+
+	errEnded = errors.New("an update ended the committer's goroutine")
 )
 
 // Errors inside a transaction. Each is wrapped with the place.

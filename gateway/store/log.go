@@ -10,7 +10,7 @@ import (
 // Append encodes an event and adds it to the living epoch's stream: bytes, chain hash and the segment's standing, in
 // the transaction that holds the state (invariant 1). It gives the event's name. An event must leave 512 bytes of
 // wire.MaxEvent free, so that it can be appended again with its first name; ErrSize otherwise. A segment that is full
-// (wire.SegmentEvents, wire.SegmentBytes) is sealed on the way.
+// (wire.SegmentEvents, wire.SegmentBytes) is sealed by the event that no longer fits.
 func (tx *Tx) Append(s wire.Stream, ev wire.Event) (wire.Name, error) {
 	b, err := wire.EncodeEvent(ev)
 	if err != nil {
@@ -156,9 +156,9 @@ func (tx *Tx) HashAt(epoch uint64, s wire.Stream, segment, seq uint64) (wire.Has
 }
 
 // Block gives events of a segment from a seq on: as many as there are, at most maxEvents, and at most maxBytes of them
-// counted with their newlines, but at least one. Its Before and the stored hashes are compared on the way: ErrDamaged
-// when an event or the chain does not hold, named by the first bad event; a block that ends before it is given as long
-// as it holds one. ErrNotHeld says that there is no such event.
+// counted with their newlines, but at least one. Every event is checked against the chain on the way: the block ends
+// before one that does not hold, and one that would begin with it is refused with ErrDamaged, which names the event.
+// ErrNotHeld says that there is no such event. The events are copies; End is set when the segment is sealed.
 func (tx *Tx) Block(epoch uint64, s wire.Stream, segment, from uint64, maxEvents, maxBytes int) (wire.Block, error) {
 	i := id{epoch, s, segment}
 	g, err := tx.segment(i)

@@ -290,3 +290,27 @@ func TestClosed(t *testing.T) {
 		t.Errorf("Update with an ended context = %v; want Canceled", err)
 	}
 }
+
+func TestSegmentTakesItsEvents(t *testing.T) {
+	s := open(t, file(t), Options{NoSync: true})
+	small := wire.Event{Type: "a.b", Subject: "c/1"}
+	var last wire.Name
+	update(t, s, func(tx *Tx) (err error) {
+		for range wire.SegmentEvents + 1 {
+			if last, err = tx.Append(wire.Telemetry, small); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if want := (wire.Name{Epoch: 1, Stream: wire.Telemetry, Segment: 2, Seq: 1}); last != want {
+		t.Errorf("event %d is %s; want %s", wire.SegmentEvents+1, last, want)
+	}
+	view(t, s, func(tx *Tx) error {
+		segments, err := tx.Segments(1, wire.Telemetry)
+		if g := segments[0]; g.Last != wire.SegmentEvents || !g.Sealed || g.Head != segments[1].Before {
+			t.Errorf("full segment = %+v, the next begins at %s", g, segments[1].Before)
+		}
+		return err
+	})
+}
