@@ -1,6 +1,7 @@
 package issuer_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -202,8 +203,35 @@ func TestForgedCallbacks(t *testing.T) {
 	victim, attacker := browser(t), browser(t)
 	own, foreign := back(victim), back(attacker)
 	refused("another's code", victim, with(own, "code", foreign.Query().Get("code")))
+	// bent changes one value of what the browser keeps meanwhile.
+	bent := func(c *http.Client, key, value string) {
+		t.Helper()
+		at, _ := url.Parse(w.cloud + "/auth/callback")
+		for _, k := range c.Jar.Cookies(at) {
+			kept := map[string]string{}
+			b, err := base64.RawURLEncoding.DecodeString(k.Value)
+			if err != nil || json.Unmarshal(b, &kept) != nil || kept[key] == "" {
+				t.Fatalf("cookie %s: no %s in %s", k.Name, key, b)
+			}
+			kept[key] = value
+			if b, err = json.Marshal(kept); err != nil {
+				t.Fatal(err)
+			}
+			c.Jar.SetCookies(at, []*http.Cookie{{Name: k.Name, Value: base64.RawURLEncoding.EncodeToString(b), Path: "/auth"}})
+		}
+	}
+	for key, name := range map[string]string{"n": "another nonce", "v": "another verifier", "s": "another state kept"} {
+		c = browser(t)
+		to := back(c)
+		bent(c, key, "x")
+		refused(name, c, to)
+	}
 	c = browser(t)
-	to := back(c)
+	to := with(back(c), "state", "")
+	bent(c, "s", "")
+	refused("no state on either side", c, to)
+	c = browser(t)
+	to = back(c)
 	answer, err := c.Get(to.String())
 	if got := body(t, answer, err); got != "陳大明" {
 		t.Fatalf("the true way back: %s", got)
