@@ -27,6 +27,10 @@ func openPostgres(ctx context.Context, dsn string) (*DB, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "lobby-cloud"
 	}
+	// What a server's file says otherwise would give away what was answered for (invariant 3); the name may ask for more.
+	if config.RuntimeParams["synchronous_commit"] == "" {
+		config.RuntimeParams["synchronous_commit"] = "on"
+	}
 	pool := sql.OpenDB(pgConnector{config: config})
 	pool.SetMaxOpenConns(postgresOpen)
 	pool.SetMaxIdleConns(postgresOpen)

@@ -302,3 +302,26 @@ func TestOpenRefusesAnotherKind(t *testing.T) {
 		}
 	}
 }
+
+// invariant 3: a commit is on disk before anybody is told of it.
+func TestCommitsAreDurable(t *testing.T) {
+	want := map[string]map[string]string{
+		"sqlite":   {"PRAGMA synchronous": "2", "PRAGMA journal_mode": "wal", "PRAGMA foreign_keys": "1"},
+		"postgres": {"SHOW synchronous_commit": "on"}, // off in the file of the test's cluster
+	}
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		_, engine, _ := strings.Cut(t.Name(), "/")
+		err := open().Write(t.Context(), func(tx *store.Tx) error {
+			for ask, want := range want[engine] {
+				var got string
+				if err := tx.QueryRow(t.Context(), ask).Scan(&got); err != nil || got != want {
+					t.Errorf("%s = %s, %v; want %s", ask, got, err, want)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -23,6 +23,9 @@ const (
 	stopped = 10 * time.Second // for it to end
 )
 
+// debian is where Debian's packages keep initdb.
+const debian = "/usr/lib/postgresql/*/bin/initdb"
+
 // cluster is one running PostgreSQL that listens on a socket in its own folder.
 type cluster struct {
 	dir    string
@@ -32,8 +35,8 @@ type cluster struct {
 }
 
 // binaries finds the folder of initdb: Debian keeps it out of the path.
-func binaries() (string, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+func binaries(pattern string) (string, error) {
+	found, err := filepath.Glob(pattern)
 	if err == nil && len(found) > 0 {
 		return filepath.Dir(found[len(found)-1]), nil
 	}
@@ -64,7 +67,7 @@ func identity() (*syscall.Credential, error) {
 }
 
 func start() (*cluster, error) {
-	bin, err := binaries()
+	bin, err := binaries(debian)
 	if err != nil {
 		return nil, err
 	}
