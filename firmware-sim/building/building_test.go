@@ -126,6 +126,7 @@ func say(t *testing.T, p io.ReadWriter, request string, n int) string {
 	return string(got)
 }
 
+// invariant 5: the counts that tests ask for over HTTP.
 func TestUnlockOverTheWire(t *testing.T) {
 	r := start(t, small)
 	p := r.port()
@@ -160,6 +161,7 @@ func TestUnlockOverTheWire(t *testing.T) {
 	}
 }
 
+// invariant 9
 func TestAPI(t *testing.T) {
 	r := start(t, small)
 	tests := []struct {
@@ -355,6 +357,7 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// invariant 13
 func TestLivePagesAreBounded(t *testing.T) {
 	r := start(t, small)
 	for range maxViewers {

@@ -32,6 +32,7 @@ func TestDemoFileIsRight(t *testing.T) {
 	}
 }
 
+// invariant 9
 func TestParseNamesPlaceAndRemedy(t *testing.T) {
 	tests := []struct{ name, from, to, want string }{
 		{"unknown field", "seed: 7", "sead: 7", `f.yaml:2:1: unknown field "sead": correct or remove it`},

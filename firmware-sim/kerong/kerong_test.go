@@ -87,6 +87,7 @@ func TestWorkedFrames(t *testing.T) {
 	})
 }
 
+// invariant 5: what is counted here is what every other test of it compares with.
 func TestUnlock(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -180,6 +180,7 @@ func TestNobodyListens(t *testing.T) {
 	})
 }
 
+// invariant 13
 func TestLog(t *testing.T) {
 	l := NewLog(4)
 	woken, end := l.Subscribe()
