@@ -59,7 +59,9 @@ func start(t *testing.T, text string) rig {
 // do sends a request and returns status and body. Redirects are not followed.
 func (r rig) do(method, path, body string, header ...string) (*http.Response, string) {
 	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), method, r.url+path, strings.NewReader(body))
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, r.url+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ type board struct {
 type lock struct {
 	Lock
 	pulseEnd time.Time
-	opensAt  time.Time // zero: no pulse is moving it
+	opensAt  time.Time // zero: no pulse is moving it; only a closed latch is moved
 	leaning  bool      // the door is pushed shut while the pulse still holds the latch open
 }
 
@@ -188,10 +188,8 @@ func (c *Chain) settle(now time.Time) {
 	for _, l := range c.locks {
 		if !l.opensAt.IsZero() && !l.opensAt.After(now) {
 			l.opensAt = time.Time{}
-			if !l.LatchOpen {
-				l.LatchOpen, l.DoorOpen = true, true
-				l.Counts.Openings++
-			}
+			l.LatchOpen, l.DoorOpen = true, true
+			l.Counts.Openings++
 		}
 		if l.leaning && !l.pulseEnd.After(now) {
 			l.leaning, l.LatchOpen = false, false
