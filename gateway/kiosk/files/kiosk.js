@@ -1,0 +1,39 @@
+// The pages work without this script; it saves reloading them. It opens nothing and decides nothing.
+(function () {
+  'use strict';
+  function screen() { return document.getElementById('screen'); }
+
+  // The theme, the size and the language belong to the root element, which a swap leaves alone.
+  function dress() {
+    var from = screen().dataset, root = document.documentElement;
+    root.lang = from.lang;
+    root.toggleAttribute('data-low', from.low === 'true');
+    if (from.theme) { root.dataset.theme = from.theme; } else { delete root.dataset.theme; }
+    if (from.size) { root.dataset.size = from.size; } else { delete root.dataset.size; }
+  }
+  document.addEventListener('htmx:afterSettle', dress);
+
+  // A numeric keypad or a code reader types on the pad that is shown.
+  document.addEventListener('keydown', function (e) {
+    if (e.ctrlKey || e.altKey || e.metaKey || (e.target && e.target.tagName === 'INPUT')) { return; }
+    var name = { Backspace: 'back', Delete: 'clear', Enter: 'enter', '-': 'dash' }[e.key] || (/^[0-9]$/.test(e.key) ? e.key : '');
+    var key = name && document.querySelector('[data-key="' + name + '"]');
+    // Enter on a focused button is that button's own.
+    if (!key || key.disabled || (name === 'enter' && document.activeElement && document.activeElement.tagName === 'BUTTON' && !document.activeElement.dataset.key)) { return; }
+    e.preventDefault();
+    key.click();
+  });
+
+  setInterval(function () {
+    document.querySelectorAll('[data-countdown]').forEach(function (el) {
+      var left = Math.max(0, Number(el.dataset.countdown) - 1);
+      el.dataset.countdown = String(left);
+      el.textContent = el.dataset.format === 'span' ? Math.floor(left / 60) + ':' + String(left % 60).padStart(2, '0') : String(left);
+    });
+  }, 1000);
+
+  var live = new EventSource('/live');
+  live.addEventListener('changed', function (e) {
+    if (screen().dataset.version !== e.data) { htmx.trigger('#live', 'stale'); }
+  });
+})();

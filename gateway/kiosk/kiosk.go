@@ -1,0 +1,172 @@
+package kiosk
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+)
+
+//go:embed words/*.json files
+var own embed.FS
+
+// Options say where the screen stands and how it behaves.
+type Options struct {
+	Site  string // the community's name
+	Hall  string // where in it the screen stands; may be empty
+	Phone string // the guard's number until the community's policy names one
+	Bank  Bank
+	Idle  time.Duration // without a touch until "still there?"; 0 means 45 s
+	Grace time.Duration // after that until the end; 0 means 20 s
+	Log   *slog.Logger  // nil discards
+}
+
+func (o Options) withDefaults() Options {
+	if o.Idle == 0 {
+		o.Idle = 45 * time.Second
+	}
+	if o.Grace == 0 {
+		o.Grace = 20 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Kiosk serves the one screen of a locker bank. Run must be running for it to answer.
+type Kiosk struct {
+	parcels Parcels
+	o       Options
+	words   *page.Words
+	pages   *template.Template
+	asks    chan ask
+	live    *live
+	stopped chan struct{}
+	handler http.Handler
+}
+
+// ask is one thing put to the loop: an input, or nothing to be told only how the screen looks.
+type ask struct {
+	in     *input
+	answer chan view // capacity 1: an asker that left holds nobody up
+}
+
+// input is one touch.
+type input struct {
+	do   string
+	form url.Values
+	step uint64
+	code string // set by the loop: what was wrong with it
+}
+
+// New returns the screen over parcels. look holds the shared style sheet, icons and htmx, and is served below /look/.
+func New(parcels Parcels, look fs.FS, o Options) *Kiosk {
+	k := &Kiosk{
+		parcels: parcels, o: o.withDefaults(), pages: parse(),
+		asks: make(chan ask), live: newLive(), stopped: make(chan struct{}),
+	}
+	k.words = loadWords()
+	files, err := fs.Sub(own, "files")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /look/", page.Files("/look/", look))
+	mux.Handle("GET /kiosk/", page.Files("/kiosk/", files))
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { k.live.serve(w, r, k.stopped) })
+	mux.HandleFunc("GET /{$}", k.show)
+	for path, fields := range routes() {
+		mux.HandleFunc("POST "+path, k.touch(path, fields))
+	}
+	k.handler = page.Guard(mux, page.Loopback)
+	return k
+}
+
+func loadWords() *page.Words {
+	sub, err := fs.Sub(own, "words")
+	if err != nil {
+		panic(err)
+	}
+	words, err := page.LoadWords(sub)
+	if err != nil {
+		panic(err) // compiled in; a test reads every message
+	}
+	return words
+}
+
+// ServeHTTP answers on loopback only: any other Host is refused.
+func (k *Kiosk) ServeHTTP(w http.ResponseWriter, r *http.Request) { k.handler.ServeHTTP(w, r) }
+
+func (k *Kiosk) show(w http.ResponseWriter, r *http.Request) {
+	v, ok := k.ask(r.Context(), nil)
+	if !ok {
+		http.Error(w, "the screen is being started or stopped; it comes back by itself", http.StatusServiceUnavailable)
+		return
+	}
+	k.write(w, r, v, http.StatusOK)
+}
+
+// touch returns the handler of one form. What is wrong with it is said on the screen as it stands, and nothing changes.
+func (k *Kiosk) touch(path string, fields []string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		form, err := page.Form(r, append(fields, "step")...)
+		in := &input{do: path, form: form}
+		if err == nil {
+			in.step, err = strconv.ParseUint(form.Get("step"), 10, 64)
+		}
+		if err != nil {
+			in.do = "refused"
+		}
+		v, ok := k.ask(r.Context(), in)
+		switch {
+		case !ok:
+			http.Error(w, "the screen is being started or stopped; it comes back by itself", http.StatusServiceUnavailable)
+		case v.Refused != 0:
+			k.write(w, r, v, v.Refused)
+		case r.Header.Get("HX-Request") != "":
+			k.write(w, r, v, http.StatusOK)
+		default:
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+		}
+	}
+}
+
+func (k *Kiosk) ask(ctx context.Context, in *input) (view, bool) {
+	a := ask{in: in, answer: make(chan view, 1)}
+	select {
+	case k.asks <- a:
+	case <-k.stopped:
+		return view{}, false
+	case <-ctx.Done():
+		return view{}, false
+	}
+	select {
+	case v := <-a.answer:
+		return v, true
+	case <-k.stopped:
+		return view{}, false
+	case <-ctx.Done():
+		return view{}, false
+	}
+}
+
+func (k *Kiosk) write(w http.ResponseWriter, r *http.Request, v view, code int) {
+	var b bytes.Buffer
+	if err := v.draw(&b, r.Header.Get("HX-Request") == ""); err != nil {
+		k.o.Log.Error("screen not drawn", "screen", v.Screen, "err", err)
+		http.Error(w, "this screen cannot be drawn; please ask the guard", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	b.WriteTo(w)
+}

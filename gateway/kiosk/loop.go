@@ -1,0 +1,175 @@
+package kiosk
+
+import (
+	"context"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+)
+
+const callLimit = 10 * time.Second // for one call of the service: it waits for a commit, never for a door
+
+// state is the screen as it stands. The loop alone touches it.
+type state struct {
+	version uint64 // changes with anything shown
+	step    uint64 // changes with the question asked
+	place   string // what is asked; empty: idle
+	settings
+
+	role, block, typed, unit string
+	code                     string // secret digits, until judged or timed out
+	visit                    string
+	seen                     Visit // the visit as last read
+	front                    Front
+	pick                     string // size chosen
+	emptyFor                 string // compartment that the courier has found empty
+	dispute                  string // compartment in question
+	verdict                  Verdict
+	problem                  problem
+
+	touched time.Time // by the process's own clock: only distances are used
+	still   bool      // "still there?" is shown
+}
+
+// settings are the person's own, until the screen is idle again.
+type settings struct {
+	lang                 page.Lang
+	large, contrast, low bool
+}
+
+// problem is what was wrong with the last input.
+type problem struct {
+	code, message string
+	args          []any
+}
+
+// Run takes one input at a time until ctx ends: a touch, a change of the service, or time that has passed.
+// It may be called once.
+func (k *Kiosk) Run(ctx context.Context) error {
+	defer close(k.stopped)
+	start := uint64(time.Now().UnixMicro()) // versions of an earlier run are not taken for this one's
+	s := &state{version: start, step: start, settings: settings{lang: page.Chinese}, touched: time.Now()}
+	s.front = k.parcels.Front()
+	k.live.set(s.version)
+	for {
+		timer := time.NewTimer(time.Until(k.next(s)))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			k.leave(context.WithoutCancel(ctx), s)
+			return nil
+		case a := <-k.asks:
+			a.answer <- k.take(ctx, s, a.in)
+		case <-k.parcels.Changed():
+			k.look(s)
+			k.announce(s)
+		case <-timer.C:
+			k.pass(ctx, s, time.Now())
+		}
+		timer.Stop()
+	}
+}
+
+// next returns when time alone changes something: the question, the end, or the clock on the idle screen.
+func (k *Kiosk) next(s *state) time.Time {
+	switch {
+	case s.still:
+		return s.touched.Add(k.o.Idle + k.o.Grace)
+	case s.resting():
+		return time.Now().Truncate(time.Minute).Add(time.Minute)
+	}
+	return s.touched.Add(k.o.Idle)
+}
+
+// resting tells whether nobody is at the screen, as far as can be known.
+func (s *state) resting() bool { return s.place == "" && s.settings == (settings{lang: page.Chinese}) }
+
+// pass lets time have its effect. Nothing physical hangs on it: a door that is open stays open.
+func (k *Kiosk) pass(ctx context.Context, s *state, now time.Time) {
+	waited := now.Sub(s.touched)
+	switch {
+	case s.resting():
+		k.look(s)
+	case waited >= k.o.Idle+k.o.Grace || (s.place == "" && waited >= k.o.Idle):
+		k.leave(ctx, s)
+		k.reset(s)
+	case waited >= k.o.Idle && !s.still:
+		s.code, s.still, s.problem = "", true, problem{}
+		s.step++
+	}
+	k.announce(s)
+}
+
+// reset returns to the idle screen and forgets the person.
+func (k *Kiosk) reset(s *state) {
+	*s = state{version: s.version, step: s.step + 1, settings: settings{lang: page.Chinese}, touched: time.Now(), front: k.parcels.Front()}
+}
+
+// leave ends a visit. A courier who was only away too long keeps his: the service ends it, and his code goes on with it.
+func (k *Kiosk) leave(ctx context.Context, s *state) {
+	if s.visit == "" || (s.seen.Role == deliver && s.still) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	if err := k.parcels.Leave(ctx, s.visit); err != nil {
+		k.o.Log.Warn("visit not ended", "err", err)
+	}
+}
+
+// look reads what the service shows now. What a door does is as good as a touch: the person is there.
+func (k *Kiosk) look(s *state) {
+	s.front = k.parcels.Front()
+	if s.visit == "" {
+		return
+	}
+	seen := k.parcels.Visit(s.visit)
+	if moved(s.seen, seen) {
+		s.step++
+		s.touched, s.still = time.Now(), false
+	}
+	s.seen = seen
+	if s.place == "" || s.place == "visit" || s.place == "size" || s.place == "unit" {
+		k.settle(s)
+	}
+}
+
+// settle puts the screen where the visit stands.
+func (k *Kiosk) settle(s *state) {
+	switch {
+	case s.seen.Ended && s.seen.Role == deliver:
+		k.to(s, "handed")
+	case s.role == deliver && len(s.seen.Doors) > 0:
+		k.to(s, "visit")
+	case s.role == deliver && s.place == "visit":
+		s.unit, s.typed, s.pick, s.emptyFor = "", "", "", ""
+		k.to(s, k.firstPlace(s))
+	}
+}
+
+// moved tells whether a door of the visit did anything.
+func moved(a, b Visit) bool {
+	if len(a.Doors) != len(b.Doors) || a.Ended != b.Ended || a.Drops != b.Drops {
+		return true
+	}
+	for i := range a.Doors {
+		if a.Doors[i].State != b.Doors[i].State || a.Doors[i].Compartment != b.Doors[i].Compartment {
+			return true
+		}
+	}
+	return false
+}
+
+// announce gives the screen a new version and tells the pages.
+func (k *Kiosk) announce(s *state) {
+	s.version++
+	k.live.set(s.version)
+}
+
+// to asks another question.
+func (k *Kiosk) to(s *state, place string) {
+	if s.place != place {
+		s.place, s.code, s.problem = place, "", problem{}
+		s.step++
+	}
+}
