@@ -82,12 +82,8 @@ func Parse(name string, text []byte) (Config, error) {
 	if err != nil {
 		return cfg, syntax(name, err)
 	}
-	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&cfg)
-	if errors.Is(err, io.EOF) {
-		err = errors.New("the file is empty")
-	}
-	if err != nil {
-		return cfg, syntax(name, err)
+	if err := decode(text, &cfg); err != nil {
+		return Config{}, syntax(name, err)
 	}
 	for i := range cfg.Banks {
 		if cfg.Banks[i].Line.Baud == 0 {
@@ -97,6 +93,21 @@ func Parse(name string, text []byte) (Config, error) {
 	c := checker{name: name, file: file}
 	c.building(cfg)
 	return cfg, errors.Join(c.errs...)
+}
+
+// decode fills cfg. The YAML library panics on some texts (a tag before a scalar where a list belongs), and a text must
+// not be able to do that to us.
+func decode(text []byte, cfg *Config) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it cannot be read (%v)", p)
+		}
+	}()
+	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(cfg)
+	if errors.Is(err, io.EOF) {
+		return errors.New("the file is empty")
+	}
+	return err
 }
 
 // syntax puts the place of an error of the YAML reader in front.

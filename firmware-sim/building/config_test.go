@@ -39,6 +39,7 @@ func TestParseNamesPlaceAndRemedy(t *testing.T) {
 		{"wrong type", "seed: 7", "seed: many", `f.yaml:2:7: .*: correct or remove it`},
 		{"no YAML", "name: small", "name: [small", `f.yaml:\d+:\d+: .*: correct or remove it`},
 		{"field twice", "seed: 7", "seed: 7\nseed: 8", `f.yaml:3:1: .*: correct or remove it`},
+		{"tag that panics the library", "boards: [", "boards: !x 0\n    more: [", `f.yaml:1:1: it cannot be read .*: describe a building`},
 		{"no name", "name: small", "name: ' '", `f.yaml:1:7: name: give`},
 		{"baud", "115200", "115201", `f.yaml:5:33: banks\[0\].line.baud: 115201 is no standard rate; use 9600`},
 		{"no polarity", "    closed_bit: 1\n", "", `f.yaml:4:5: banks\[0\].closed_bit: say .* 0 or 1`},
