@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/ncruces/go-sqlite3"
@@ -16,14 +15,11 @@ import (
 type sqliteEngine struct{}
 
 func openSQLite(ctx context.Context, dsn string) (*DB, error) {
-	name, query, _ := strings.Cut(dsn, "?")
-	given, err := url.ParseQuery(query)
-	if err != nil {
-		return nil, fmt.Errorf("file: options: %w", err)
-	}
-	if len(given) > 0 {
+	if strings.Contains(dsn, "?") {
 		return nil, fmt.Errorf("file: takes no options: %w", ErrDSN)
 	}
+	// The path is meant as it stands; to SQLite it is part of a URI, where # would cut off its end.
+	name := strings.NewReplacer("%", "%25", "#", "%23").Replace(dsn)
 	// A full sync at each commit: a position that was sent must survive the power cut (invariant 3). Foreign keys
 	// are off in SQLite unless asked for, and on in PostgreSQL.
 	const pragmas = "_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)"
@@ -35,7 +31,7 @@ func openSQLite(ctx context.Context, dsn string) (*DB, error) {
 	writer.SetMaxIdleConns(1)
 	// The writer comes first: it creates the file that readers may only read.
 	if err := writer.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), writer.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %w", dsn, err), writer.Close())
 	}
 	reader, err := driver.Open(name + "?mode=ro&" + pragmas)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -288,6 +290,18 @@ func TestMigrations(t *testing.T) {
 			t.Errorf("bad name: %v", err)
 		}
 	})
+}
+
+func TestPathIsTakenAsItStands(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a#b.db", "a%23b.db", "a b.db", "a&b=c.db", "戶.db"} {
+		if err := storetest.Open(t, "file:"+filepath.Join(dir, name)).Migrate(t.Context(), "things", first); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestOpenRefusesAnotherKind(t *testing.T) {
