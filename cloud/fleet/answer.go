@@ -151,6 +151,9 @@ func (f *Fleet) answer(ctx context.Context, tx *store.Tx, p wire.Pulse, newest u
 	if err != nil {
 		return nil, err
 	}
+	if err := f.remember(ctx, tx, p, rows); err != nil {
+		return nil, err
+	}
 	refusals, err := f.Refusals(ctx, tx, p.Gateway)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -317,13 +316,4 @@ func (f *Fleet) revocations(ctx context.Context, tx *store.Tx, site string, now 
 		all = []wire.Revocation{}
 	}
 	return wire.Revocations{Revoked: all}, err
-}
-
-// encode is json.Marshal of a type of package wire, which always encodes.
-func encode(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("fleet: %T does not encode: %v", v, err))
-	}
-	return string(b)
 }

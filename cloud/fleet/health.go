@@ -186,18 +186,15 @@ func (f *Fleet) health(ctx context.Context, tx *store.Tx, p wire.Pulse, living u
 	if err != nil || known && !s.news(p, living) {
 		return err
 	}
-	if p.Delivered == nil {
-		p.Delivered = []wire.Row{}
-	}
 	if _, err := tx.Exec(ctx, `DELETE FROM pulses WHERE gateway = $1`, p.Gateway); err != nil {
 		return fmt.Errorf("pulse of gateway %s: %w", p.Gateway, err)
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO pulses (gateway, received, epoch, boot, counter, connection, gone, echo, version, keyset,
-		state_version, state_hash, wall, clock, undelivered, oldest_wall, disk_free, store_size, config, refused_doc, delivered)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		state_version, state_hash, wall, clock, undelivered, oldest_wall, disk_free, store_size, config, refused_doc)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 		p.Gateway, now.UnixMicro(), int64(living), int64(p.Boot), int64(p.Counter), int64(p.Connection), max(p.Answer, s.echo), p.Version, int64(p.KeySet),
 		int64(p.State.Version), p.State.Hash[:], int64(p.Wall), string(p.Clock), clamp(p.Health.Undelivered), int64(p.Health.OldestWall),
-		clamp(p.Health.DiskFree), clamp(p.Health.StoreSize), p.Health.Config, p.RefusedDoc, encode(p.Delivered))
+		clamp(p.Health.DiskFree), clamp(p.Health.StoreSize), p.Health.Config, p.RefusedDoc)
 	if err != nil {
 		return fmt.Errorf("pulse of gateway %s: %w", p.Gateway, err)
 	}

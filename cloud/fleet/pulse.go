@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -283,22 +281,4 @@ func (f *Fleet) settle(ctx context.Context, tx *store.Tx, g Gateway, p wire.Puls
 	}
 	doc, _, err = f.issue(ctx, tx, g.ID, doc, shared, above, now)
 	return doc, err
-}
-
-// Delivered are the rows that the gateway's newest pulse has marked delivered: an event that they name was answered by
-// this cloud before, perhaps in a life of the database that was lost.
-func (f *Fleet) Delivered(ctx context.Context, tx *store.Tx, gateway string) ([]wire.Row, error) {
-	var text string
-	err := tx.QueryRow(ctx, `SELECT delivered FROM pulses WHERE gateway = $1`, gateway).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("pulse of gateway %s: %w", gateway, err)
-	}
-	var rows []wire.Row
-	if err := json.Unmarshal([]byte(text), &rows); err != nil {
-		return nil, fmt.Errorf("pulse of gateway %s: %w", gateway, err)
-	}
-	return rows, nil
 }

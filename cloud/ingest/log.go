@@ -70,16 +70,16 @@ func (b *batch) told(ctx context.Context, l Logged) (bool, error) {
 	if b.now.Sub(l.Event.Wall.Time()) <= b.ingest.o.TellAgain {
 		return false, nil
 	}
-	rows, known := b.delivered[l.Gateway]
+	rows, known := b.claimed[l.Gateway]
 	if !known {
 		var err error
-		if rows, err = b.ingest.fleet.Delivered(ctx, b.tx, l.Gateway); err != nil {
+		if rows, err = b.ingest.fleet.Claimed(ctx, b.tx, l.Gateway); err != nil {
 			return false, err
 		}
-		if b.delivered == nil {
-			b.delivered = map[string][]wire.Row{}
+		if b.claimed == nil {
+			b.claimed = map[string][]wire.Row{}
 		}
-		b.delivered[l.Gateway] = rows
+		b.claimed[l.Gateway] = rows
 	}
 	return fleet.Covers(rows, l.Name) || fleet.Covers(rows, l.First), nil
 }

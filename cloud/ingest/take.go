@@ -130,13 +130,13 @@ type segment struct {
 
 // batch is one transaction of Take.
 type batch struct {
-	ingest    *Ingest
-	tx        *store.Tx
-	now       time.Time
-	boxes     map[string]fleet.Gateway
-	delivered map[string][]wire.Row
-	moved     map[segment]fleet.Position
-	taken     Taken
+	ingest  *Ingest
+	tx      *store.Tx
+	now     time.Time
+	boxes   map[string]fleet.Gateway
+	claimed map[string][]wire.Row
+	moved   map[segment]fleet.Position
+	taken   Taken
 }
 
 // run locks the gateways in the order of their ids and then takes the blocks in theirs.

@@ -27,7 +27,7 @@ func (oracle) Name() string { return "oracle" }
 
 func (o oracle) Project(ctx context.Context, tx *store.Tx, l ingest.Logged) error {
 	_, err := tx.Exec(ctx, `INSERT INTO effects (gateway, name, subject, told, times) VALUES ($1, $2, $3, $4, 1)
-		ON CONFLICT (gateway, name) DO UPDATE SET times = effects.times + 1`, l.Gateway, l.First.String(), l.Event.Subject, fmt.Sprint(l.Told))
+		ON CONFLICT (gateway, name) DO UPDATE SET times = effects.times + 1`, l.Gateway, identity(l.First, l.Hash, l.Event), l.Event.Subject, fmt.Sprint(l.Told))
 	if err != nil {
 		return err
 	}
@@ -42,6 +42,14 @@ func (o oracle) Project(ctx context.Context, tx *store.Tx, l ingest.Logged) erro
 		return o.bad(l)
 	}
 	return nil
+}
+
+// identity is an event's first name with its hash: after a fork two events share a name.
+func identity(name wire.Name, h wire.Hash, e wire.Event) string {
+	if e.First != nil {
+		name, h = e.First.Name, e.First.Hash
+	}
+	return name.String() + "#" + h.String()[:8]
 }
 
 func (oracle) Reset(ctx context.Context, tx *store.Tx) error {
@@ -176,10 +184,9 @@ func (w *world) once(b *fleettest.Box) {
 	for _, s := range b.Segments {
 		for i, raw := range s.Events {
 			name := wire.Name{Epoch: s.Epoch, Stream: s.Stream, Segment: s.Number, Seq: uint64(i) + 1}
-			if e, err := wire.DecodeEvent(raw); err == nil && e.First != nil {
-				name = e.First.Name
-			}
-			want = append(want, name.String()+" x1")
+			e, err := wire.DecodeEvent(raw)
+			w.check(err)
+			want = append(want, identity(name, s.Hashes[i], e)+" x1")
 		}
 	}
 	slices.Sort(want)
@@ -199,6 +206,7 @@ var tables = map[string]string{
 	"epochs":    `gateway || ' ' || epoch || ' ' || previous || ' ' || cause || ' ' || muted FROM epochs`,
 	"losses":    `gateway || ' ' || epoch || stream || from_segment || '-' || to_segment || ' ' || cause FROM losses`,
 	"streams":   `gateway || ' ' || epoch || stream || ' ' || oldest || ' ' || newest FROM streams`,
+	"told":      `gateway || ' ' || epoch || stream || from_segment || '-' || to_segment || '/' || seq FROM told`,
 	"effects":   `gateway || ' ' || name || ' ' || told || ' ' || times FROM effects`,
 	"states":    `gateway || ' ' || subject || ' ' || state FROM states`,
 }

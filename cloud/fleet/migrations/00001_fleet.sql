@@ -107,8 +107,19 @@ CREATE TABLE pulses (
 	disk_free     BIGINT NOT NULL,
 	store_size    BIGINT NOT NULL,
 	config        TEXT NOT NULL,
-	refused_doc   TEXT NOT NULL,
-	delivered     TEXT NOT NULL -- JSON, as the gateway has marked it
+	refused_doc   TEXT NOT NULL
+);
+
+-- What gateways have marked delivered beyond the positions that stood here: answers of a life of this database that was
+-- lost. Empty unless it was restored.
+CREATE TABLE told (
+	gateway      TEXT NOT NULL,
+	epoch        BIGINT NOT NULL,
+	stream       TEXT NOT NULL,
+	from_segment BIGINT NOT NULL,
+	to_segment   BIGINT NOT NULL,
+	seq          BIGINT NOT NULL, -- 0: all of from..to
+	PRIMARY KEY (gateway, epoch, stream, from_segment, to_segment, seq)
 );
 
 CREATE TABLE devices (
