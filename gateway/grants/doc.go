@@ -1,0 +1,8 @@
+// Package grants mints and judges what people type: parcels' PINs (6 digits) and the codes of households, couriers and
+// guards (8 digits).
+//
+// A code is made here, kept as an HMAC-SHA256 under a key that never leaves the box, over purpose, unit, subject and
+// code, and goes up only sealed to the cloud's key. Every guess is counted on disk before it is judged, so that pulling
+// the plug buys nothing; the budgets are in gateway/grants/rules. The functions work on a transaction of the caller,
+// whose loop commits; the package owns the spaces in gateway/store that begin with "grants.".
+package grants
