@@ -16,6 +16,8 @@ import (
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
+const maxFile = 4 << 20 // bytes of a community's file
+
 // Community is one site with its people, as an operator writes it down.
 type Community struct {
 	Site       Site
@@ -114,6 +116,9 @@ type fileMember struct {
 //	roles:
 //	  - {subject: g1, name: 王小華, role: guard}
 func ReadCommunity(name string, b []byte) (Community, error) {
+	if len(b) > maxFile {
+		return Community{}, fmt.Errorf("%s: %d bytes, at most %d; name sites one by one: %w", name, len(b), maxFile, ErrImport)
+	}
 	var f file
 	d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
 	if err := d.Decode(&f); err != nil {

@@ -19,6 +19,7 @@ func TestReadCommunityRefuses(t *testing.T) {
 	const unit = "units:\n  - label: A-1-1\n"
 	tests := []struct{ name, text, want string }{
 		{"empty", "", "c.yaml:1:1: empty"},
+		{"too large", strings.Repeat("#", maxFile+1), "at most 4194304"},
 		{"unknown key", head + "unit: []\n", `c.yaml:3:1: unknown field "unit"`},
 		{"duplicate key", head + "issuer: https://x\n", "c.yaml:3:1: "},
 		{"bad YAML", head + "units: [\n", "c.yaml:3:"},

@@ -390,6 +390,22 @@ func TestOnlyHashesOfTokensAreKept(t *testing.T) {
 	})
 }
 
+func TestOtherSitesSignNobodyOut(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		tok := b.begun(t, "p1")
+		for path, site := range map[string]string{"/auth/logout": "cross-site", "/auth/token": "same-site"} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, nil)
+			r.Header.Set("Cookie", b.cookieName()+"="+string(tok))
+			r.Header.Set("Sec-Fetch-Site", site)
+			got := httptest.NewRecorder()
+			b.Handler().ServeHTTP(got, r)
+			if _, err := b.Session(r); got.Code != http.StatusForbidden || err != nil {
+				t.Errorf("%s from a %s page: %d, %v; want 403 and the session kept", path, site, got.Code, err)
+			}
+		}
+	})
+}
+
 func TestNextStaysHere(t *testing.T) {
 	for in, want := range map[string]string{"": "/", "/parcels?x=1": "/parcels?x=1", "//evil.example": "/", `/\evil.example`: "/",
 		"https://evil.example": "/", "parcels": "/", "/a\nb": "/", "/\t/evil": "/", "/" + strings.Repeat("x", 500): "/"} {

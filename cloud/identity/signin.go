@@ -34,14 +34,14 @@ type start struct {
 }
 
 // Handler answers the routes of this package: GET /auth/login (?next=/path), GET /auth/callback, POST /auth/logout and
-// POST /auth/token.
+// POST /auth/token. A POST that a browser sends for another site is refused.
 func (i *Identity) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+authPath+"/login", i.Login)
 	mux.HandleFunc("GET "+authPath+"/callback", i.Callback)
 	mux.HandleFunc("POST "+authPath+"/logout", i.Logout)
 	mux.HandleFunc("POST "+authPath+"/token", i.Token)
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 // redirect is where the issuer must send browsers back to.
