@@ -42,8 +42,9 @@ type engine interface {
 	settled(column string) string
 }
 
-// Open opens the database that dsn names: "file:/path/lobby.db" is SQLite, created when it is missing
-// (the path is taken as it stands, without options); "postgres://user@host/name" is PostgreSQL. The first connection is tried before Open returns.
+// Open opens the database that dsn names: "file:/path/lobby.db" is SQLite, created when it is missing (the path is taken
+// as it stands, without options); "postgres://user@host/name" is PostgreSQL. The first connection is tried before Open
+// returns.
 func Open(ctx context.Context, dsn string) (*DB, error) {
 	var db *DB
 	var err error
