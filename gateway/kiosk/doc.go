@@ -9,7 +9,7 @@
 //
 // GET / is the screen. Its main element says what it shows: data-screen, data-step, data-version, and where they apply
 // data-role (collect, deliver), data-unit, data-door and data-next (numbers), data-phase (opening, open, closed, stuck,
-// fault, unknown) and data-error (form, unit, moved, wrong, no_unit, full, hours, late). Screens are idle, building,
+// fault, unknown) and data-error (form, unit, moved, wrong, ended, hours, no_unit, full, late, cap). Screens are idle, building,
 // unit, pin, household, courier, size, door, taken, next, dispute, thanks, verify, inside, full, handed, locked, closed,
 // used, ended, office, nothing, still and trouble. GET /live is a stream of server-sent events "changed" with the version.
 //

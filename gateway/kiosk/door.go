@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
 // length is how many digits the code asked for has; 0 where none is asked.
@@ -26,21 +27,21 @@ func (k *Kiosk) digits(ctx context.Context, s *state, in *input) error {
 	key, whole := in.form.Get("key"), in.form.Get("digits")
 	switch {
 	case n == 0:
-		return ErrNotNow
+		return parcels.ErrNotNow
 	case whole != "" && key == "":
 		if len(whole) != n || !page.Digits(whole, n) {
 			return errBad
 		}
-		s.code = whole
+		s.code = secret(whole)
 	case whole != "" || !isKey(key):
 		return errBad
 	default:
-		s.code = press(s.code, key, n, false)
+		s.code = secret(press(string(s.code), key, n, false))
 	}
 	if len(s.code) < n {
 		return nil
 	}
-	code := s.code
+	code := string(s.code)
 	s.code = ""
 	if s.place == "courier" {
 		return k.signIn(ctx, s, code)
@@ -81,10 +82,10 @@ func (k *Kiosk) judge(ctx context.Context, s *state, code string) error {
 		return nil
 	}
 	k.to(s, "visit")
-	if s.seen.Doors[0].State != DoorWaiting {
-		return nil
+	if door, next := atHand(s.seen); door == nil && next != nil {
+		return k.parcels.Open(ctx, s.visit, next.Compartment)
 	}
-	return k.parcels.Open(ctx, s.visit, s.seen.Doors[0].Compartment)
+	return nil
 }
 
 // refuse shows why a code did not open anything: on the pad itself while another try makes sense, else on its own screen.
@@ -111,20 +112,20 @@ func (k *Kiosk) refuse(s *state, v Verdict) error {
 	return nil
 }
 
-// at returns the door that the screen is about, and the next one still to be opened. A door that moves or waits for an
+// atHand returns the door that the screen is about, and the next one still to be opened. A door that moves or waits for an
 // answer comes before one that cannot be helped at the screen.
-func (v Visit) at() (door, next *Door) {
+func atHand(v Visit) (door, next *Door) {
 	var helpless *Door
 	for i := range v.Doors {
 		d := &v.Doors[i]
 		switch d.State {
-		case DoorOpening, DoorOpen, DoorClosed, DoorStuck:
+		case parcels.DoorOpening, parcels.DoorOpen, parcels.DoorClosed, parcels.DoorStuck:
 			if door == nil {
 				door = d
 			}
-		case DoorUnknown, DoorFault:
+		case parcels.DoorUnknown, parcels.DoorFault:
 			helpless = d
-		case DoorWaiting:
+		case parcels.DoorWaiting:
 			if next == nil {
 				next = d
 			}
@@ -138,10 +139,10 @@ func (v Visit) at() (door, next *Door) {
 
 // atDoor takes what can be touched while doors are at hand.
 func (k *Kiosk) atDoor(ctx context.Context, s *state, in *input) error {
-	door, next := s.seen.at()
+	door, next := atHand(s.seen)
 	switch {
 	case s.visit == "":
-		return ErrNotNow
+		return parcels.ErrNotNow
 	case in.do == "/open" && s.place == "size":
 		return k.reserve(ctx, s)
 	case in.do == "/undo" && (s.place == "unit" || s.place == "building" || s.place == "size"):
@@ -151,11 +152,11 @@ func (k *Kiosk) atDoor(ctx context.Context, s *state, in *input) error {
 		}
 		return k.parcels.Undo(ctx, s.visit)
 	case s.place != "visit" && s.place != "dispute":
-		return ErrNotNow
+		return parcels.ErrNotNow
 	case in.do == "/open":
 		return k.open(ctx, s, door, next)
 	case door == nil:
-		return ErrNotNow
+		return parcels.ErrNotNow
 	case in.do == "/taken" && s.role == collect:
 		return k.taken(ctx, s, door, in.form.Get("answer"))
 	case in.do == "/dispute" && s.role == collect:
@@ -165,28 +166,28 @@ func (k *Kiosk) atDoor(ctx context.Context, s *state, in *input) error {
 	case in.do == "/inside" && s.role == deliver:
 		return k.inside(ctx, s, door, in.form.Get("answer"))
 	}
-	return ErrNotNow
+	return parcels.ErrNotNow
 }
 
 // open tries the stuck door again, or opens the next one. A door at hand is never opened a second time by it.
 func (k *Kiosk) open(ctx context.Context, s *state, door, next *Door) error {
 	switch {
-	case door != nil && door.State == DoorStuck:
+	case door != nil && door.State == parcels.DoorStuck:
 		return k.parcels.Open(ctx, s.visit, door.Compartment)
-	case door != nil && door.State != DoorFault && door.State != DoorUnknown && door.State != DoorOpen:
-		return ErrNotNow
+	case door != nil && door.State != parcels.DoorFault && door.State != parcels.DoorUnknown && door.State != parcels.DoorOpen:
+		return parcels.ErrNotNow
 	case next != nil && s.role == collect:
 		return k.parcels.Open(ctx, s.visit, next.Compartment)
 	}
-	return ErrNotNow
+	return parcels.ErrNotNow
 }
 
 func (k *Kiosk) taken(ctx context.Context, s *state, door *Door, answer string) error {
 	switch {
 	case answer != "yes" && answer != "no":
 		return errBad
-	case door.State != DoorClosed:
-		return ErrNotNow
+	case door.State != parcels.DoorClosed:
+		return parcels.ErrNotNow
 	}
 	return k.parcels.Taken(ctx, s.visit, door.Compartment, answer == "yes")
 }
@@ -194,8 +195,8 @@ func (k *Kiosk) taken(ctx context.Context, s *state, door *Door, answer string) 
 // disputed first asks what is wrong, then records it.
 func (k *Kiosk) disputed(ctx context.Context, s *state, door *Door, why string) error {
 	switch {
-	case door.State != DoorOpen && door.State != DoorClosed:
-		return ErrNotNow
+	case door.State != parcels.DoorOpen && door.State != parcels.DoorClosed:
+		return parcels.ErrNotNow
 	case why == "" && s.place == "visit":
 		s.dispute = door.Compartment
 		k.to(s, "dispute")
@@ -214,8 +215,8 @@ func (k *Kiosk) empty(ctx context.Context, s *state, door *Door, answer string) 
 	switch {
 	case answer != "yes" && answer != "no":
 		return errBad
-	case !door.Verify || door.State != DoorOpen || s.emptyFor == door.Compartment:
-		return ErrNotNow
+	case !door.Verify || door.State != parcels.DoorOpen || s.emptyFor == door.Compartment:
+		return parcels.ErrNotNow
 	case answer == "yes":
 		s.emptyFor = door.Compartment
 		s.step++
@@ -228,8 +229,8 @@ func (k *Kiosk) inside(ctx context.Context, s *state, door *Door, how string) er
 	switch how {
 	case "too_small", "occupied", "took_back":
 	case "inside":
-		if door.State != DoorClosed {
-			return ErrNotNow
+		if door.State != parcels.DoorClosed {
+			return parcels.ErrNotNow
 		}
 	default:
 		return errBad
@@ -239,7 +240,7 @@ func (k *Kiosk) inside(ctx context.Context, s *state, door *Door, how string) er
 
 func (k *Kiosk) settleDeposit(ctx context.Context, s *state, how string) error {
 	err := k.parcels.Settle(ctx, s.visit, how)
-	if errors.Is(err, ErrFull) {
+	if errors.Is(err, parcels.ErrFull) {
 		s.seen = k.parcels.Visit(s.visit)
 		k.to(s, "full")
 		return nil
@@ -249,16 +250,16 @@ func (k *Kiosk) settleDeposit(ctx context.Context, s *state, how string) error {
 
 func (k *Kiosk) reserve(ctx context.Context, s *state) error {
 	if s.pick == "" {
-		return ErrNotNow
+		return parcels.ErrNotNow
 	}
 	err := k.parcels.Reserve(ctx, s.visit, s.unit, s.pick)
 	switch {
-	case errors.Is(err, ErrNoUnit):
+	case errors.Is(err, parcels.ErrNoUnit):
 		s.unit = ""
 		k.to(s, "unit")
 		s.problem = problem{code: "no_unit", message: "unit.none"}
 		return nil
-	case errors.Is(err, ErrFull):
+	case errors.Is(err, parcels.ErrFull):
 		s.problem = problem{code: "full", message: "size.gone", args: []any{"Size", k.words.Both(page.Chinese, "size."+s.pick)}}
 		s.pick = ""
 		return nil

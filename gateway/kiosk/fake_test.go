@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
+
+var _ Parcels = (*parcels.Service)(nil)
 
 // fake is a parcels service that behaves: codes are judged, doors move only as the test's hand on the lock moves them,
 // and every physical opening is counted.
@@ -35,7 +39,7 @@ func newFake() *fake {
 		front: Front{
 			Free: map[string]int{"S": 5, "M": 3, "L": 0}, Sizes: []string{"S", "M", "L"}, Deposits: true,
 			Blocks: []string{"A", "B"}, Online: true, Clock: "ok",
-			Notice: Notice{ZH: "11/26（四）09:00–12:00 A 棟電梯保養", EN: "Lift maintenance in Block A, Thu 26 Nov"},
+			Notice: parcels.Notice{ZH: "11/26（四）09:00–12:00 A 棟電梯保養", EN: "Lift maintenance in Block A, Thu 26 Nov"},
 		},
 		pins: map[string]string{"A-12-3": "471903"}, homes: map[string]string{"A-12-3": "80217764"}, courier: "55501234",
 		waiting: map[string][]int{"A-12-3": {18, 6}}, visits: map[string]*Visit{},
@@ -74,7 +78,7 @@ func (f *fake) Collect(_ context.Context, unit, kind, code string) (Verdict, err
 	}
 	v := &Visit{Role: collect, Unit: unit}
 	for _, n := range f.waiting[unit] {
-		v.Doors = append(v.Doors, Door{Compartment: fmt.Sprintf("A-%d", n), Number: n, State: DoorWaiting})
+		v.Doors = append(v.Doors, Door{Compartment: fmt.Sprintf("A-%d", n), Number: n, State: parcels.DoorWaiting})
 	}
 	return Verdict{Visit: f.start(v)}, nil
 }
@@ -106,13 +110,13 @@ func (f *fake) Open(_ context.Context, visit, compartment string) error {
 	f.note("open %s", compartment)
 	for i := range f.visits[visit].Doors {
 		d := &f.visits[visit].Doors[i]
-		if d.Compartment == compartment && (d.State == DoorWaiting || d.State == DoorStuck) {
-			d.State = DoorOpening
+		if d.Compartment == compartment && (d.State == parcels.DoorWaiting || d.State == parcels.DoorStuck) {
+			d.State = parcels.DoorOpening
 			f.openings++
 			return nil
 		}
 	}
-	return ErrNotNow
+	return parcels.ErrNotNow
 }
 
 // lock is the hand on the lock: it moves the first door of a visit that is in state from.
@@ -129,14 +133,14 @@ func (f *fake) lock(visit, from, to string) {
 }
 
 func (f *fake) Taken(_ context.Context, visit, compartment string, all bool) error {
-	return f.move(visit, compartment, map[bool]string{true: DoorDone, false: DoorKept}[all], DoorClosed)
+	return f.move(visit, compartment, map[bool]string{true: parcels.DoorDone, false: parcels.DoorKept}[all], parcels.DoorClosed)
 }
 
 func (f *fake) Dispute(_ context.Context, visit, compartment, why string) error {
 	f.mu.Lock()
 	f.note("dispute %s %s", compartment, why)
 	f.mu.Unlock()
-	return f.move(visit, compartment, DoorDisputed, DoorOpen, DoorClosed)
+	return f.move(visit, compartment, parcels.DoorDisputed, parcels.DoorOpen, parcels.DoorClosed)
 }
 
 func (f *fake) move(visit, compartment, to string, from ...string) error {
@@ -152,7 +156,7 @@ func (f *fake) move(visit, compartment, to string, from ...string) error {
 			}
 		}
 	}
-	return ErrNotNow
+	return parcels.ErrNotNow
 }
 
 func (f *fake) Reserve(_ context.Context, visit, unit, size string) error {
@@ -160,10 +164,10 @@ func (f *fake) Reserve(_ context.Context, visit, unit, size string) error {
 	defer f.mu.Unlock()
 	f.note("reserve %s %s", unit, size)
 	if f.full || f.front.Free[size] == 0 {
-		return ErrFull
+		return parcels.ErrFull
 	}
 	f.visits[visit].Unit = unit
-	f.visits[visit].Doors = []Door{{Compartment: "A-3", Number: 3, State: DoorOpening}}
+	f.visits[visit].Doors = []Door{{Compartment: "A-3", Number: 3, State: parcels.DoorOpening}}
 	f.openings++
 	return nil
 }
@@ -174,7 +178,7 @@ func (f *fake) Settle(_ context.Context, visit, how string) error {
 	f.note("settle %s", how)
 	v := f.visits[visit]
 	if len(v.Doors) == 0 {
-		return ErrNotNow
+		return parcels.ErrNotNow
 	}
 	number := v.Doors[0].Number
 	v.Doors, v.Undo = nil, false
@@ -186,9 +190,9 @@ func (f *fake) Settle(_ context.Context, visit, how string) error {
 		v.Last = nil
 	default:
 		if f.full {
-			return ErrFull
+			return parcels.ErrFull
 		}
-		v.Doors = []Door{{Compartment: "A-5", Number: 5, State: DoorOpening}}
+		v.Doors = []Door{{Compartment: "A-5", Number: 5, State: parcels.DoorOpening}}
 		f.openings++
 	}
 	f.tell()
@@ -200,7 +204,7 @@ func (f *fake) Undo(_ context.Context, visit string) error {
 	defer f.mu.Unlock()
 	f.note("undo")
 	v := f.visits[visit]
-	v.Doors, v.Undo, v.Last = []Door{{Compartment: "A-3", Number: v.Last.Number, State: DoorOpening}}, true, nil
+	v.Doors, v.Undo, v.Last = []Door{{Compartment: "A-3", Number: v.Last.Number, State: parcels.DoorOpening}}, true, nil
 	v.Drops--
 	f.openings++
 	return nil

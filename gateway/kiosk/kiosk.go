@@ -68,10 +68,10 @@ type input struct {
 	code string // set by the loop: what was wrong with it
 }
 
-// New returns the screen over parcels. look holds the shared style sheet, icons and htmx, and is served below /look/.
-func New(parcels Parcels, look fs.FS, o Options) *Kiosk {
+// New returns the screen over service. look holds the shared style sheet, icons and htmx, and is served below /look/.
+func New(service Parcels, look fs.FS, o Options) *Kiosk {
 	k := &Kiosk{
-		parcels: parcels, o: o.withDefaults(), pages: parse(),
+		parcels: service, o: o.withDefaults(), pages: parse(),
 		asks: make(chan ask), live: newLive(), stopped: make(chan struct{}),
 	}
 	k.words = loadWords()

@@ -17,7 +17,7 @@ type state struct {
 	settings
 
 	role, block, typed, unit string
-	code                     string // secret digits, until judged or timed out
+	code                     secret // digits, until judged or timed out
 	visit                    string
 	seen                     Visit // the visit as last read
 	front                    Front

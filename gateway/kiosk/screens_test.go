@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
 // scene is one screen with the state that shows it.
@@ -23,7 +24,7 @@ func visitOf(role string, doors ...Door) Visit {
 // scenes are all the screens there are.
 func scenes(now time.Time) []scene {
 	door := func(state string) Door { return Door{Compartment: "A-18", Number: 18, State: state, Since: now} }
-	six := Door{Compartment: "A-6", Number: 6, State: DoorWaiting}
+	six := Door{Compartment: "A-6", Number: 6, State: parcels.DoorWaiting}
 	at := func(name, place, role string, change func(*state)) scene {
 		sc := scene{name: name, s: state{place: place, role: role, unit: "A-12-3", block: "A", pick: "S"}}
 		if place == "visit" || role == deliver && place != "courier" {
@@ -38,7 +39,7 @@ func scenes(now time.Time) []scene {
 	visit := func(name, role string, doors ...Door) scene {
 		return at(name, "visit", role, func(s *state) { s.seen = visitOf(role, doors...) })
 	}
-	old, verify := door(DoorOpen), door(DoorOpen)
+	old, verify := door(parcels.DoorOpen), door(parcels.DoorOpen)
 	old.Since, verify.Verify = now.Add(-time.Minute), true
 	drop := func(s *state) {
 		s.seen = visitOf(deliver)
@@ -54,16 +55,16 @@ func scenes(now time.Time) []scene {
 		at("locked", "locked", collect, verdict(Verdict{Until: now.Add(5 * time.Minute)})), at("closed", "closed", collect, nil),
 		at("used", "used", collect, verdict(Verdict{At: now.Add(-96 * time.Hour)})), at("ended", "ended", collect, nil),
 		at("office", "office", collect, verdict(Verdict{Shelf: "乙 14"})), at("nothing", "nothing", collect, nil),
-		visit("opening", collect, door(DoorOpening), six), visit("open", collect, door(DoorOpen), six),
-		visit("open-long", collect, old), visit("taken", collect, door(DoorClosed), six),
-		visit("stuck", collect, door(DoorStuck)), visit("fault", collect, door(DoorFault), six),
-		visit("unknown", collect, door(DoorUnknown)), visit("next", collect, door(DoorKept), six),
-		visit("thanks", collect, door(DoorDone)), visit("disputed", collect, door(DoorDisputed)),
-		at("dispute", "dispute", collect, func(s *state) { s.seen, s.dispute = visitOf(collect, door(DoorOpen)), "A-18" }),
+		visit("opening", collect, door(parcels.DoorOpening), six), visit("open", collect, door(parcels.DoorOpen), six),
+		visit("open-long", collect, old), visit("taken", collect, door(parcels.DoorClosed), six),
+		visit("stuck", collect, door(parcels.DoorStuck)), visit("fault", collect, door(parcels.DoorFault), six),
+		visit("unknown", collect, door(parcels.DoorUnknown)), visit("next", collect, door(parcels.DoorKept), six),
+		visit("thanks", collect, door(parcels.DoorDone)), visit("disputed", collect, door(parcels.DoorDisputed)),
+		at("dispute", "dispute", collect, func(s *state) { s.seen, s.dispute = visitOf(collect, door(parcels.DoorOpen)), "A-18" }),
 		at("courier", "courier", deliver, nil), at("which", "building", deliver, nil),
 		at("no-unit", "unit", deliver, func(s *state) { drop(s); s.typed = "99-9"; s.problem = problem{"no_unit", "unit.none", nil} }),
-		at("size", "size", deliver, drop), visit("put", deliver, door(DoorOpen)), visit("verify", deliver, verify),
-		visit("inside", deliver, door(DoorClosed)), visit("put-stuck", deliver, door(DoorStuck)), visit("put-fault", deliver, door(DoorFault)),
+		at("size", "size", deliver, drop), visit("put", deliver, door(parcels.DoorOpen)), visit("verify", deliver, verify),
+		visit("inside", deliver, door(parcels.DoorClosed)), visit("put-stuck", deliver, door(parcels.DoorStuck)), visit("put-fault", deliver, door(parcels.DoorFault)),
 		at("full", "full", deliver, nil), at("handed", "handed", deliver, func(s *state) { s.seen = visitOf(deliver) }),
 		at("still", "pin", collect, func(s *state) { s.still = true }), at("trouble", "trouble", collect, nil),
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
 const (
@@ -53,7 +54,12 @@ func (k *Kiosk) take(ctx context.Context, s *state, in *input) view {
 		s.problem, refused = problem{code: "form", message: "bad.form"}, http.StatusBadRequest
 	case errors.Is(err, errUnit):
 		s.problem, refused = problem{code: "unit", message: "unit.bad"}, http.StatusBadRequest
-	case errors.Is(err, ErrNotNow):
+	case errors.Is(err, parcels.ErrNotNow):
+		s.problem, refused = problem{code: "moved", message: "bad.moved"}, http.StatusConflict
+	case errors.Is(err, parcels.ErrCap):
+		s.problem, refused = problem{code: "cap", message: "bad.cap"}, http.StatusTooManyRequests
+	case errors.Is(err, parcels.ErrSession), errors.Is(err, parcels.ErrUnknown):
+		k.reset(s) // the service has ended the visit
 		s.problem, refused = problem{code: "moved", message: "bad.moved"}, http.StatusConflict
 	case err != nil:
 		k.o.Log.Error("touch failed", "what", in.do, "err", err)
@@ -112,12 +118,12 @@ func (k *Kiosk) wake(ctx context.Context, s *state, do string) error {
 		s.still = false
 		return k.finish(ctx, s)
 	}
-	return ErrNotNow
+	return parcels.ErrNotNow
 }
 
 func (k *Kiosk) begin(s *state, role string) error {
 	if s.place != "" || (role == deliver && !s.front.Deposits) {
-		return ErrNotNow
+		return parcels.ErrNotNow
 	}
 	s.role = role
 	if role == deliver {
@@ -180,7 +186,7 @@ func (k *Kiosk) back(ctx context.Context, s *state) error {
 	case "building", "courier", "trouble", "refused", "hours":
 		return k.home(ctx, s)
 	default:
-		return ErrNotNow
+		return parcels.ErrNotNow
 	}
 	return nil
 }
@@ -203,7 +209,7 @@ func (k *Kiosk) change(s *state) error {
 		k.to(s, k.firstPlace(s))
 		return nil
 	}
-	return ErrNotNow
+	return parcels.ErrNotNow
 }
 
 // finish ends the visit: with a word of thanks where somebody did something, else on the idle screen.
@@ -215,7 +221,7 @@ func (k *Kiosk) finish(ctx context.Context, s *state) error {
 		return nil
 	}
 	if s.place == "visit" && s.role == deliver {
-		return ErrNotNow // a parcel is at hand: say first what became of it
+		return parcels.ErrNotNow // a parcel is at hand: say first what became of it
 	}
 	if err := k.parcels.Leave(ctx, s.visit); err != nil {
 		return err
@@ -235,7 +241,7 @@ func (k *Kiosk) finish(ctx context.Context, s *state) error {
 func (k *Kiosk) building(s *state, block string) error {
 	switch {
 	case s.place != "building":
-		return ErrNotNow
+		return parcels.ErrNotNow
 	case !slices.Contains(s.front.Blocks, block):
 		return errBad
 	}
@@ -247,7 +253,7 @@ func (k *Kiosk) building(s *state, block string) error {
 // unitKey takes one key of the pad, or the whole of what stands behind the building.
 func (k *Kiosk) unitKey(ctx context.Context, s *state, in *input) error {
 	if s.place != "unit" {
-		return ErrNotNow
+		return parcels.ErrNotNow
 	}
 	key, whole := in.form.Get("key"), in.form.Get("unit")
 	switch {
@@ -297,7 +303,7 @@ func (k *Kiosk) unitEntered(ctx context.Context, s *state) error {
 
 func (k *Kiosk) other(s *state, to string) error {
 	if s.role != collect || s.unit == "" || s.visit != "" {
-		return ErrNotNow
+		return parcels.ErrNotNow
 	}
 	k.to(s, to)
 	return nil
@@ -306,7 +312,7 @@ func (k *Kiosk) other(s *state, to string) error {
 func (k *Kiosk) size(s *state, size string) error {
 	switch {
 	case s.place != "size":
-		return ErrNotNow
+		return parcels.ErrNotNow
 	case !slices.Contains(s.front.Sizes, size):
 		return errBad
 	case s.front.Free[size] == 0:

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
 const remind = 30 * time.Second // a door open for so long is asked to be closed
 
 // viewVisit shows where a visit stands: a door, a question about it, the next door, or the thanks.
 func (k *Kiosk) viewVisit(v view, s *state) view {
-	door, next := s.seen.at()
+	door, next := atHand(s.seen)
 	v.Unit, v.CanFinish = cmp.Or(s.seen.Unit, s.unit), false
 	if s.role == collect {
 		v.Who, v.Progress = v.Unit, v.nth(s.seen)
@@ -27,11 +28,11 @@ func (k *Kiosk) viewVisit(v view, s *state) view {
 	}
 	v.Door, v.DoorName = door.Number, doorName(door.Number)
 	switch {
-	case door.State == DoorClosed && s.role == collect:
+	case door.State == parcels.DoorClosed && s.role == collect:
 		return v.viewTaken()
-	case door.State == DoorClosed:
+	case door.State == parcels.DoorClosed:
 		return v.viewInside()
-	case door.State == DoorOpen && door.Verify && s.emptyFor != door.Compartment:
+	case door.State == parcels.DoorOpen && door.Verify && s.emptyFor != door.Compartment:
 		return v.viewVerify()
 	}
 	return k.viewDoor(v, s, door)
@@ -41,7 +42,7 @@ func (k *Kiosk) viewVisit(v view, s *state) view {
 func (v view) nth(seen Visit) (t page.Text) {
 	at := 0
 	for _, d := range seen.Doors {
-		if d.State != DoorWaiting {
+		if d.State != parcels.DoorWaiting {
 			at++
 		}
 	}
@@ -54,7 +55,7 @@ func (v view) nth(seen Visit) (t page.Text) {
 func (v view) viewNext(s *state, next *Door) view {
 	waiting := 0
 	for _, d := range s.seen.Doors {
-		if d.State == DoorWaiting {
+		if d.State == parcels.DoorWaiting {
 			waiting++
 		}
 	}
@@ -73,11 +74,11 @@ func (v view) warnings(s *state) page.Text {
 	for i := len(s.seen.Doors) - 1; i >= 0; i-- {
 		d := s.seen.Doors[i]
 		switch d.State {
-		case DoorKept:
+		case parcels.DoorKept:
 			return v.Say("thanks.kept", "Door", doorName(d.Number))
-		case DoorDisputed:
+		case parcels.DoorDisputed:
 			return v.Say("dispute.thanks_say")
-		case DoorFault:
+		case parcels.DoorFault:
 			return v.Say("door.fault_sub")
 		}
 	}
@@ -88,7 +89,7 @@ func (v view) viewThanks(s *state) view {
 	v.Screen, v.Face, v.FaceClass = "thanks", "check", "is-ok"
 	v.Title, v.Sub = v.Say("thanks.title"), v.warnings(s)
 	for _, d := range s.seen.Doors {
-		if d.State == DoorDisputed {
+		if d.State == parcels.DoorDisputed {
 			v.Title = v.Say("dispute.thanks")
 		}
 	}
@@ -140,10 +141,10 @@ func (k *Kiosk) viewDoor(v view, s *state, door *Door) view {
 	n := v.DoorName
 	class, word := "is-open", ""
 	switch door.State {
-	case DoorOpening:
+	case parcels.DoorOpening:
 		v.Title, v.Sub = v.Say("door.opening", "Door", n), v.Say("door.opening_sub")
 		class = "is-next"
-	case DoorOpen:
+	case parcels.DoorOpen:
 		v.Title, v.Sub = v.Say("door.open", "Door", n), v.Say("door.take", "Door", n)
 		if s.role == deliver {
 			v.Sub = v.Say("door.put", "Door", n)
@@ -155,10 +156,10 @@ func (k *Kiosk) viewDoor(v view, s *state, door *Door) view {
 			v.Sub = v.Say("door.close", "Door", n)
 		}
 		word = v.Say("door.word_open").Main
-	case DoorStuck:
+	case parcels.DoorStuck:
 		v.Title, v.Sub = v.Say("door.stuck", "Door", n), v.Say("door.stuck_sub")
 		class = "is-bad"
-	case DoorFault:
+	case parcels.DoorFault:
 		v.Title, v.Sub = v.Say("door.fault", "Door", n), v.Say("door.fault_sub")
 		if s.role == deliver {
 			v.Sub = v.Say("door.fault_deposit")
@@ -176,7 +177,7 @@ func (k *Kiosk) viewDoor(v view, s *state, door *Door) view {
 
 // trail are the three steps of a door, as far as the lock reports them.
 func (v view) trail(state string) []stop {
-	sent, open := state != DoorOpening, state == DoorOpen
+	sent, open := state != parcels.DoorOpening, state == parcels.DoorOpen
 	t := []stop{
 		{Name: v.Say("door.step_sent"), Icon: "check", Done: sent, Now: !sent},
 		{Name: v.Say("door.step_open"), Icon: "unlock", Now: open, Reached: open},
@@ -189,15 +190,15 @@ func (v view) doorFoot(s *state, door *Door) []answer {
 	again := answer{Action: "/open", ID: "open", Icon: "refresh", Text: v.Say("door.again"), Filled: true}
 	finish := answer{Action: "/finish", ID: "finish", Icon: "home", Text: v.Say("finish.collect")}
 	switch {
-	case s.role == deliver && door.State == DoorOpen:
+	case s.role == deliver && door.State == parcels.DoorOpen:
 		return v.notInside()
-	case s.role == deliver && door.State == DoorStuck:
+	case s.role == deliver && door.State == parcels.DoorStuck:
 		return []answer{again, v.notInside()[2]}
 	case s.role == deliver:
 		return []answer{v.notInside()[2]}
-	case door.State == DoorOpen:
+	case door.State == parcels.DoorOpen:
 		return []answer{{Action: "/dispute", ID: "dispute", Icon: "x", Text: v.Say("door.dispute")}, finish}
-	case door.State == DoorStuck:
+	case door.State == parcels.DoorStuck:
 		return []answer{again, finish}
 	case v.Next != 0:
 		return []answer{{Action: "/open", ID: "open", Icon: "unlock", Text: v.Say("door.next_one"), Filled: true}, finish}
