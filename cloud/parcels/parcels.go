@@ -25,7 +25,6 @@ var (
 	ErrSealed  = errors.New("the code cannot be opened any more")
 	ErrChanged = errors.New("the parcel has changed in the meantime")
 	ErrState   = errors.New("not possible in the parcel's state")
-	ErrInput   = errors.New("not valid")
 )
 
 // Parcels answers questions about parcels and asks gateways for changes. It may be used by several goroutines at once.
