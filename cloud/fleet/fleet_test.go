@@ -28,15 +28,13 @@ func keyDir(t *testing.T) (dir string, set wire.KeySet) {
 	if _, err := CreateRoot(filepath.Join(dir, "root.key")); err != nil {
 		t.Fatal(err)
 	}
-	set = wire.KeySet{Fleet: "test", Version: 3}
-	for _, use := range []string{UseState, UseAnswer, UseCommand, UseTicket, UseSeal} {
-		k, err := CreateKey(dir, use+"-1", use, century)
-		if err != nil {
-			t.Fatal(err)
-		}
-		set.Keys = append(set.Keys, k)
+	root, err := LoadRoot(filepath.Join(dir, "root.key"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	signSet(t, dir, set)
+	if set, err = InitKeys(dir, "test", root, century); err != nil {
+		t.Fatal(err)
+	}
 	return dir, set
 }
 
@@ -86,7 +84,7 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set.Keys, set.Version = append(set.Keys, next, ended), 4
+	set.Keys, set.Version = append(set.Keys, next, ended), 2
 	signSet(t, dir, set)
 	if k, err = LoadKeys(dir); err != nil {
 		t.Fatal(err)
@@ -124,7 +122,7 @@ func TestKeyFilesAreGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{fmt.Sprintf("%v", k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), k.LogValue().String()} {
-		if text != "keys of version 3" {
+		if text != "keys of version 1" {
 			t.Errorf("keys print as %s", text)
 		}
 	}

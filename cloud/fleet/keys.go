@@ -54,6 +54,9 @@ func (k *Keys) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // Version is the key set's version.
 func (k *Keys) Version() uint64 { return k.set.Version }
 
+// KeySet is what the key set says, for signing the next one.
+func (k *Keys) KeySet() wire.KeySet { return k.set }
+
 // Set is the signed key set as it travels.
 func (k *Keys) Set() []byte { return k.signed }
 
@@ -137,6 +140,24 @@ func SignKeySet(root ed25519.PrivateKey, set wire.KeySet) ([]byte, error) {
 	return wire.Sign(root, wire.ContextKeys, set)
 }
 
+// InitKeys makes one key of each use in dir, named like state-1, good until an instant, and the first key set, signed by
+// root, that names them. It never overwrites.
+func InitKeys(dir, fleet string, root ed25519.PrivateKey, until time.Time) (wire.KeySet, error) {
+	set := wire.KeySet{Doc: "keys", Fleet: fleet, Version: 1}
+	for _, use := range []string{UseState, UseAnswer, UseCommand, UseTicket, UseSeal} {
+		k, err := CreateKey(dir, use+"-1", use, until)
+		if err != nil {
+			return wire.KeySet{}, err
+		}
+		set.Keys = append(set.Keys, k)
+	}
+	signed, err := SignKeySet(root, set)
+	if err != nil {
+		return wire.KeySet{}, err
+	}
+	return set, writeFile(filepath.Join(dir, KeySetFile), signed)
+}
+
 // LoadKeys reads the signed key set and the private keys from dir. A private half may be missing, a destroyed sealing
 // key say; one that does not fit its public half, or can be read by others, is an error.
 func LoadKeys(dir string) (*Keys, error) {
@@ -181,13 +202,18 @@ func fits(key wire.Key, private []byte) bool {
 	return err == nil
 }
 
-func writeKey(path string, private []byte) (err error) {
+func writeKey(path string, private []byte) error {
+	return writeFile(path, []byte(base64.StdEncoding.EncodeToString(private)+"\n"))
+}
+
+// writeFile writes a new file that only its owner reads.
+func writeFile(path string, b []byte) (err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("key: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if _, err := file.WriteString(base64.StdEncoding.EncodeToString(private) + "\n"); err != nil {
+	if _, err := file.Write(b); err != nil {
 		return fmt.Errorf("key: %w", err)
 	}
 	return file.Sync()

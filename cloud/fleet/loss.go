@@ -80,16 +80,19 @@ func (f *Fleet) Move(ctx context.Context, tx *store.Tx, p Position, now time.Tim
 }
 
 // Lose takes in a loss that a gateway recorded: rows are closed or step over it, and what the cloud had not whole is an
-// alarm.
+// alarm. A loss known already changes nothing.
 func (f *Fleet) Lose(ctx context.Context, tx *store.Tx, gateway string, l wire.Loss, now time.Time) error {
 	if !l.Stream.Valid() || l.From == 0 || l.To < l.From || max(l.Epoch, l.To, l.First, l.Last) > maxNumber {
 		return fmt.Errorf("loss of gateway %s: %w", gateway, ErrInput)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO losses (gateway, epoch, stream, from_segment, to_segment, first_seq, last_seq, before_hash, after_hash, cause, recorded)
+	r, err := tx.Exec(ctx, `INSERT INTO losses (gateway, epoch, stream, from_segment, to_segment, first_seq, last_seq, before_hash, after_hash, cause, recorded)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
 		gateway, int64(l.Epoch), string(l.Stream), int64(l.From), int64(l.To), int64(l.First), int64(l.Last), l.Before[:], l.After[:], l.Cause, now.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("loss of gateway %s: %w", gateway, err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return err
 	}
 	known, err := positions(ctx, tx, `gateway = $1 AND epoch = $2 AND stream = $3 AND segment BETWEEN $4 AND $5`,
 		gateway, int64(l.Epoch), string(l.Stream), int64(l.From), int64(l.To))

@@ -178,7 +178,7 @@ func (b boxes) Project(ctx context.Context, tx *store.Tx, l Logged) error {
 		if err := json.Unmarshal(l.Event.Data, &s); err != nil {
 			return err
 		}
-		return b.fleet.Started(ctx, tx, l.Gateway, l.Name.Epoch, s)
+		return b.fleet.Started(ctx, tx, l.Gateway, l.First.Epoch, s)
 	case wire.LossRecorded:
 		var loss wire.Loss
 		if err := json.Unmarshal(l.Event.Data, &loss); err != nil {

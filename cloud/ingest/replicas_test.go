@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ntpc-smart-community/lobby/cloud/fleet/fleettest"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
@@ -28,16 +29,14 @@ func TestReplicas(t *testing.T) {
 				all = append(all, ingest.Payload{Gateway: b.ID, Body: block})
 			}
 		}
-		done := make(chan struct{})
 		seen := make(chan int)
-		go follow(t, w, done, seen)
+		go follow(t, w, 4*41, seen)
 		var replicas sync.WaitGroup
 		for n := range uint64(3) {
 			db := open()
 			replicas.Go(func() { replica(t, ingest.New(db, w.fleet, []ingest.Projection{oracle{}}, ingest.Options{}), all, n) })
 		}
 		replicas.Wait()
-		close(done)
 		if got := <-seen; got != 4*41 {
 			t.Errorf("who follows the log has seen %d events, want %d", got, 4*41)
 		}
@@ -69,33 +68,83 @@ func replica(t *testing.T, i *ingest.Ingest, all []ingest.Payload, seed uint64) 
 	}
 }
 
-// follow reads the log as it grows, and counts distinct names.
-func follow(t *testing.T, w *world, done <-chan struct{}, seen chan<- int) {
+// follow reads the log as it grows until it has seen so many distinct names.
+func follow(t *testing.T, w *world, want int, seen chan<- int) {
 	names := map[string]bool{}
-	after := int64(0)
-	for last := false; ; {
-		var some []ingest.Logged
-		err := w.db.Read(t.Context(), func(tx *store.Tx) (err error) {
-			some, err = w.ingest.Events(t.Context(), tx, after, 5)
+	limit, tick := time.After(time.Minute), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for after := int64(0); len(names) < want; {
+		err := w.db.Read(t.Context(), func(tx *store.Tx) error {
+			some, err := w.ingest.Events(t.Context(), tx, after, 5)
+			for _, l := range some {
+				names[l.Gateway+l.Name.String()], after = true, l.Pos
+			}
 			return err
 		})
 		if err != nil {
 			t.Error(err)
 		}
-		for _, l := range some {
-			names[l.Gateway+l.Name.String()], after = true, l.Pos
+		select {
+		case <-limit:
+			want = 0
+		case <-tick.C:
 		}
-		if len(some) > 0 {
-			continue
+	}
+	seen <- len(names)
+}
+
+// A second replica waits for the gateway's lock, and then reads the position that the first has moved. // invariant 4
+func TestSecondReplicaWaits(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	w := newWorld(t, storetest.Open(t, dsn))
+	b := w.box("gw-1")
+	lived(b)
+	w.take(b.ID, b.Block(b.Segments[0], 1, 1)) // the epoch is registered
+	block := []ingest.Payload{{Gateway: b.ID, Body: b.Block(b.Segments[0], 2, 6)}}
+	reached, second := make(chan struct{}, 1), make(chan error, 1)
+	other := ingest.New(storetest.Open(t, dsn), w.fleet, []ingest.Projection{oracle{bad: func(ingest.Logged) error {
+		select {
+		case reached <- struct{}{}:
+		default:
 		}
-		if last {
-			seen <- len(names)
+		return nil
+	}}}, ingest.Options{})
+	first := ingest.New(w.db, w.fleet, []ingest.Projection{oracle{bad: func(l ingest.Logged) error {
+		if l.Name.Seq == 2 { // position read, nothing committed
+			go func() { _, err := other.Take(t.Context(), block); second <- err }()
+			awaitLock(t, w.db, reached)
+		}
+		return nil
+	}}}, ingest.Options{})
+	if _, err := first.Take(t.Context(), block); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; err != nil {
+		t.Fatal(err)
+	}
+	w.drain(b, 5)
+	w.once(b)
+}
+
+// awaitLock waits until somebody waits for a lock, or has got past it.
+func awaitLock(t *testing.T, db *store.DB, past <-chan struct{}) {
+	limit, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for waiting := 0; waiting == 0; {
+		err := db.Read(t.Context(), func(tx *store.Tx) error {
+			return tx.QueryRow(t.Context(), `SELECT COUNT(*) FROM pg_locks WHERE NOT granted`).Scan(&waiting)
+		})
+		if err != nil {
+			t.Error(err)
 			return
 		}
 		select {
-		case <-done:
-			last = true
-		default:
+		case <-past:
+			return
+		case <-limit:
+			t.Error("nobody waits for the lock")
+			return
+		case <-tick.C:
 		}
 	}
 }

@@ -236,7 +236,7 @@ func seeded(block wire.Block, links []fleet.Link, nonce wire.Hash) error {
 	if block.Segment != 1 || block.First != 1 || len(links) == 0 || links[0].Seq != 1 {
 		return nil
 	}
-	if first, err := wire.DecodeEvent(links[0].Event); err == nil && first.Type == wire.EpochStarted {
+	if first, err := wire.DecodeEvent(links[0].Event); err == nil && first.Type == wire.EpochStarted && first.First == nil {
 		var start wire.EpochStart
 		if err := json.Unmarshal(first.Data, &start); err == nil {
 			nonce = start.Nonce

@@ -242,11 +242,21 @@ func (w *world) all() string {
 	slices.Sort(names)
 	sum := sha256.New()
 	w.read(func(tx *store.Tx) error {
-		logged, err := w.ingest.Events(w.t.Context(), tx, 0, 1<<20)
-		for _, l := range logged {
-			fmt.Fprintf(sum, "%s %s %s\n", l.Gateway, l.Name, l.Hash)
+		rows, err := tx.Query(w.t.Context(), `SELECT gateway, epoch, stream, segment, seq, hash, event FROM log ORDER BY pos`)
+		if err != nil {
+			return err
 		}
-		return err
+		defer rows.Close()
+		for rows.Next() {
+			var gateway, stream string
+			var epoch, segment, seq int64
+			var hash, event []byte
+			if err := rows.Scan(&gateway, &epoch, &stream, &segment, &seq, &hash, &event); err != nil {
+				return err
+			}
+			fmt.Fprintf(sum, "%s %d %s %d %d %x %s\n", gateway, epoch, stream, segment, seq, hash, event)
+		}
+		return rows.Err()
 	})
 	return fmt.Sprintf("%slog in order: %x\n", w.digest(names...), sum.Sum(nil))
 }

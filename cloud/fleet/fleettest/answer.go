@@ -2,8 +2,6 @@ package fleettest
 
 import (
 	"crypto/ed25519"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,19 +15,8 @@ import (
 func Keys(t testing.TB) (*fleet.Keys, wire.KeySet) {
 	t.Helper()
 	dir := t.TempDir()
-	set := wire.KeySet{Doc: "keys", Fleet: "test", Version: 1}
-	for _, use := range []string{fleet.UseState, fleet.UseAnswer, fleet.UseCommand, fleet.UseTicket, fleet.UseSeal} {
-		k, err := fleet.CreateKey(dir, use+"-1", use, time.Date(2126, 1, 1, 0, 0, 0, 0, time.UTC))
-		if err != nil {
-			t.Fatal(err)
-		}
-		set.Keys = append(set.Keys, k)
-	}
-	signed, err := fleet.SignKeySet(key("root"), set)
+	set, err := fleet.InitKeys(dir, "test", key("root"), time.Date(2126, 1, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, fleet.KeySetFile), signed, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := fleet.LoadKeys(dir)

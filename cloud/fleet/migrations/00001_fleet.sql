@@ -157,7 +157,7 @@ CREATE TABLE wishes (
 	subject  TEXT NOT NULL,
 	version  BIGINT NOT NULL,
 	data     TEXT NOT NULL,
-	state    TEXT NOT NULL, -- asked, done, refused, withdrawn
+	state    TEXT NOT NULL, -- asked, done, refused
 	reason   TEXT NOT NULL,
 	asked    BIGINT NOT NULL,
 	answered BIGINT NOT NULL
