@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // postgresEngine is PostgreSQL by way of pgx.
@@ -31,7 +32,7 @@ func openPostgres(ctx context.Context, dsn string) (*DB, error) {
 	if config.RuntimeParams["synchronous_commit"] == "" {
 		config.RuntimeParams["synchronous_commit"] = "on"
 	}
-	pool := sql.OpenDB(pgConnector{config: config})
+	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(postgresOpen)
 	pool.SetMaxIdleConns(postgresOpen)
 	if err := pool.PingContext(ctx); err != nil {
