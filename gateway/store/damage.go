@@ -28,10 +28,9 @@ func (tx *Tx) Damage(epoch uint64, s wire.Stream, segment, from uint64) (lost wi
 		case lost.First == 0:
 			lost = wire.Loss{Epoch: epoch, Stream: s, From: segment, To: segment, First: seq, Last: seq, Before: h, Cause: LossDamaged}
 		case err == nil:
-			// The hash after the range may have survived in its last record: this event proves it, or is lost with it.
-			if last, ok := r.raw(lost.Last); ok && wire.Next(last, event) == after {
-				lost.After = last
-			} else {
+			if h, ok := r.survived(lost, event, after); ok {
+				lost.After = h
+			} else { // nothing joins this event to what is before it
 				lost.Last, lost.After = seq, after
 			}
 			if lost.Last >= from {
@@ -46,15 +45,17 @@ func (tx *Tx) Damage(epoch uint64, s wire.Stream, segment, from uint64) (lost wi
 	return lost, lost.First > 0, nil
 }
 
-// raw is the chain hash of a record whatever its checksum says.
-func (r records) raw(seq uint64) (h wire.Hash, ok bool) {
-	if r.b == nil {
-		return h, false
-	}
-	stored := r.b.Get(seqKey(seq))
+// survived looks in the last record of a damaged range, whatever its checksum says, for the chain hash after it: the
+// hash itself, or the event if it is the only one. The next event, with the hash after it, proves which is true.
+func (r records) survived(lost wire.Loss, next []byte, after wire.Hash) (h wire.Hash, ok bool) {
+	stored := r.b.Get(seqKey(lost.Last))
 	if len(stored) < len(h)+sumBytes {
 		return h, false
 	}
-	copy(h[:], stored)
-	return h, true
+	event := stored[copy(h[:], stored) : len(stored)-sumBytes]
+	if wire.Next(h, next) == after {
+		return h, true
+	}
+	h = wire.Next(lost.Before, event)
+	return h, lost.First == lost.Last && wire.Next(h, next) == after
 }
