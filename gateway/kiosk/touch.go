@@ -79,7 +79,7 @@ var (
 // do is the table of what can be touched where. What is not in it is refused.
 func (k *Kiosk) do(ctx context.Context, s *state, in *input) error {
 	if s.still {
-		return k.wake(ctx, s, in.do)
+		return k.wake(ctx, s, in)
 	}
 	switch in.do {
 	case "/collect", "/deliver":
@@ -108,8 +108,11 @@ func (k *Kiosk) do(ctx context.Context, s *state, in *input) error {
 	return k.atDoor(ctx, s, in)
 }
 
-func (k *Kiosk) wake(ctx context.Context, s *state, do string) error {
-	switch do {
+// wake takes the answer to "still there?". Whoever changes the language is there, and is asked in it.
+func (k *Kiosk) wake(ctx context.Context, s *state, in *input) error {
+	switch in.do {
+	case "/settings":
+		return k.set(s, in.form.Get("set"))
 	case "/stay":
 		s.still = false
 		s.step++
