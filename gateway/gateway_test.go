@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/ntpc-smart-community/lobby/gateway/config"
+	"github.com/ntpc-smart-community/lobby/gateway/health"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const file = `gateway: gw-1
+site: 示範社區
+lines:
+  - {name: a, ports: [tty/a]}
+  - {name: b, ports: [tty/b]}
+lockers:
+  - {bank: A, line: a, protocol: kerong-a, boards: [0], closed_bit: 1, columns: [{doors: [{number: 1, size: S}]}]}
+  - {bank: B, line: b, protocol: kerong-a, boards: [0], closed_bit: 0, columns: [{doors: [{number: 1, size: M}]}]}
+`
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that cannot be used never takes the building down. // invariant 12
+func TestLastGoodConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "gateway.yaml")
+	if _, err := openSettings(path, dir); !errors.Is(err, ErrConfig) || !errors.Is(err, config.ErrUnreadable) {
+		t.Fatalf("without a file and a last good one: %v, want %v", err, ErrConfig)
+	}
+	write(t, path, file)
+	if _, err := openSettings(path, dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"gateway: [", strings.Replace(file, "gw-1", "GW 1", 1)} {
+		write(t, path, bad)
+		s, err := openSettings(path, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if how, faults := s.state(); how != health.ConfigLastGood || len(faults) == 0 || len(s.config().Lockers) != 2 {
+			t.Errorf("with a bad file: %s, %v, %d banks; want the last good one, and why", how, faults, len(s.config().Lockers))
+		}
+	}
+}
+
+func TestReadingAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "gateway.yaml")
+	write(t, path, file)
+	s, err := openSettings(path, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := []struct {
+		name, text string
+		changed    bool
+		how        string
+		banks      int
+	}{
+		{"equal", file, false, health.ConfigOK, 2},
+		{"a bad entry", strings.Replace(file, "closed_bit: 0", "closed_bit: 7", 1), true, health.ConfigPartly, 1},
+		{"unreadable", "a: [", false, health.ConfigLastGood, 1},
+		{"mended", file, true, health.ConfigOK, 2},
+	}
+	for _, step := range steps {
+		write(t, path, step.text)
+		changed, err := s.read()
+		if how, _ := s.state(); changed != step.changed || how != step.how || len(s.config().Lockers) != step.banks {
+			t.Errorf("%s: changed %t, %s, %d banks, %v; want %t, %s, %d", step.name, changed, how, len(s.config().Lockers), err, step.changed, step.how, step.banks)
+		}
+	}
+}
+
+// A reload touches what has changed and nothing else.
+func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
+	h := newHardware(slog.New(slog.DiscardHandler))
+	defer h.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	steps := []struct {
+		name, old, new string
+		want           []string
+	}{
+		{"first", "", "", []string{"line a", "line b", "bank A", "bank B"}},
+		{"equal", "", "", nil},
+		{"the baud of one line", "ports: [tty/a]", "ports: [tty/a], baud: 9600", []string{"line a", "bank A"}},
+		{"the pulse of one bank", "closed_bit: 0", "closed_bit: 0, pulse: 1s", []string{"line a", "bank A", "bank B"}},
+		{"a bank gone", "  - {bank: B", "  #", []string{"bank B"}},
+	}
+	for _, step := range steps {
+		c, _, err := config.Parse("gateway.yaml", []byte(strings.Replace(file, step.old, step.new, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		touched, err := h.apply(ctx, c)
+		if err != nil || !slices.Equal(touched, step.want) {
+			t.Errorf("%s: touched %v, %v; want %v", step.name, touched, err, step.want)
+		}
+	}
+	if _, err := h.banks["B"].Status(ctx); !errors.Is(err, errNoBank) {
+		t.Errorf("a bank that is gone says %v, want %v", err, errNoBank)
+	}
+}
+
+func TestKeysAreMadeOnceAndKeptToTheirOwner(t *testing.T) {
+	dir := t.TempDir()
+	first, err := OpenKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenKeys(dir)
+	if err != nil || !again.Events.Equal(first.Events) || string(again.PINs) != string(first.PINs) {
+		t.Errorf("keys change from one start to the next: %v", err)
+	}
+	path := filepath.Join(dir, "keys", "pins.key")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s has mode %v, %v; want 0600", path, info.Mode(), err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenKeys(dir); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a key that all may read: %v, want the remedy", err)
+	}
+	for _, text := range []string{fmt.Sprint(first), fmt.Sprintf("%#v", first), fmt.Sprintf("%+v", struct{ K Keys }{first})} {
+		if strings.Contains(text, fmt.Sprint(first.PINs[:4])[1:8]) {
+			t.Errorf("keys print as %s", text) // invariant 10
+		}
+	}
+}
+
+// A port that is missing or held by another is named with its place and the remedy. // invariant 9
+func TestCheckPorts(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "gateway.yaml")
+	write(t, path, file)
+	c, faults, err := config.Load(path)
+	if err != nil || len(faults) > 0 {
+		t.Fatal(faults, err)
+	}
+	got := CheckPorts(c)
+	if len(got) != 2 || !strings.HasPrefix(got[1].Error(), "gateway.yaml:5:22: lines[1].ports: no such serial port: "+dir+"/tty/b; plug") {
+		t.Errorf("CheckPorts = %v", got)
+	}
+}

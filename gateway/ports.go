@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/ntpc-smart-community/lobby/drivers/bus"
+	"github.com/ntpc-smart-community/lobby/gateway/config"
+)
+
+// CheckPorts looks for the serial ports of a configuration on this machine: a fault for each line whose port is missing,
+// in use, or does not open.
+func CheckPorts(c config.Config) []config.Fault {
+	var faults []config.Fault
+	for _, l := range c.Lines {
+		if f, bad := checkPort(c, l); bad {
+			faults = append(faults, f)
+		}
+	}
+	return faults
+}
+
+func checkPort(c config.Config, l config.Line) (config.Fault, bool) {
+	var last error
+	for _, pattern := range l.Ports {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return c.LineFault(l.Name, fmt.Sprintf("%s: %v", pattern, err), "write a path, or a pattern with * and ?"), true
+		}
+		for _, path := range paths {
+			port, err := bus.OpenSerial(path, bus.Config{Name: l.Name, Baud: l.Baud})
+			if err == nil {
+				return config.Fault{}, port.Close() != nil
+			}
+			last = err
+		}
+	}
+	switch {
+	case last == nil:
+		return c.LineFault(l.Name, "no such serial port: "+strings.Join(l.Ports, ", "), "plug the adapter in, or see ls /dev/serial/by-id"), true
+	case errors.Is(last, bus.ErrInUse):
+		return c.LineFault(l.Name, last.Error(), "stop the other program (a running gateway holds its ports)"), true
+	}
+	return c.LineFault(l.Name, last.Error(), "check the adapter and who may use it (group dialout)"), true
+}
