@@ -1,0 +1,178 @@
+package command
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ntpc-smart-community/lobby/gateway"
+	"github.com/ntpc-smart-community/lobby/gateway/config"
+)
+
+// Gateway is the lobby-gateway command. look holds what all pages share; version is what pulses and /healthz say.
+func Gateway(version string, look fs.FS) *cobra.Command {
+	root := &cobra.Command{
+		Use:     "lobby-gateway",
+		Short:   "The daemon on a community's box: lockers, meters, doors, with or without the internet",
+		Version: version,
+	}
+	var file, data string
+	root.PersistentFlags().StringVarP(&file, "config", "c", "/etc/lobby/gateway.yaml", "configuration file")
+	root.PersistentFlags().StringVarP(&data, "data", "d", "/var/lib/lobby", "folder of the store, the keys and the last good configuration")
+	root.AddCommand(gatewayRun(version, look, &file, &data), gatewayCheck(&file), gatewayProbe(&file), gatewayKeys(&data))
+	return root
+}
+
+func gatewayRun(version string, look fs.FS, file, data *string) *cobra.Command {
+	var debug bool
+	c := &cobra.Command{
+		Use:     "run",
+		Short:   "Run the gateway until it is told to stop; SIGHUP reads the configuration again",
+		Example: "  lobby-gateway run --config /etc/lobby/gateway.yaml --data /var/lib/lobby",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			level := slog.LevelInfo
+			if debug {
+				level = slog.LevelDebug
+			}
+			err := gateway.Run(c.Context(), gateway.Options{
+				Config:  *file,
+				Data:    *data,
+				Version: version,
+				Look:    look,
+				Log:     slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+				Ready: func(a gateway.Addresses) {
+					fmt.Fprintf(c.OutOrStdout(), "metrics http://%s\nkiosk http://%s\n", a.Metrics, a.Kiosk)
+					if a.Desk != "" {
+						fmt.Fprintf(c.OutOrStdout(), "desk https://%s\n", a.Desk)
+					}
+					fmt.Fprintln(c.OutOrStdout(), "ready")
+				},
+			})
+			if errors.Is(err, config.ErrUnreadable) || errors.Is(err, gateway.ErrConfig) {
+				return badInput{err}
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVar(&debug, "debug", false, "log frames and messages too")
+	return c
+}
+
+func gatewayCheck(file *string) *cobra.Command {
+	var offline bool
+	c := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check a configuration: one line for each fault, with its place and what to do",
+		Long: "Check a configuration: one line for each fault, with its place and what to do.\n" +
+			"The serial ports are looked at too, so stop a running gateway first, or leave them out with --offline.\n" +
+			"Exit code 2 when anything is wrong.",
+		Example: "  lobby-gateway check gateway.yaml\n  lobby-gateway check --offline gateway.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				*file = args[0]
+			}
+			loaded, faults, err := config.Load(*file)
+			if err != nil {
+				return badInput{err}
+			}
+			if !offline {
+				faults = append(faults, gateway.CheckPorts(loaded)...)
+			}
+			for _, f := range faults {
+				fmt.Fprintln(c.ErrOrStderr(), f)
+			}
+			if len(faults) > 0 {
+				return badInput{errSaid}
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: %d lines, %d banks: good\n", *file, len(loaded.Lines), len(loaded.Lockers))
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&offline, "offline", false, "do not look at the serial ports")
+	return c
+}
+
+func gatewayProbe(file *string) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "probe",
+		Short:   "Read every configured device once; exit code 1 if any failed. No lock is opened",
+		Example: "  lobby-gateway probe --config gateway.yaml\n  lobby-gateway probe --config gateway.yaml --json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			loaded, faults, err := config.Load(*file)
+			if err != nil {
+				return badInput{err}
+			}
+			for _, f := range faults {
+				fmt.Fprintln(c.ErrOrStderr(), f)
+			}
+			ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+			defer cancel()
+			found, err := gateway.Probe(ctx, loaded)
+			if err != nil {
+				return err
+			}
+			if err := printProbed(c.OutOrStdout(), found, asJSON); err != nil {
+				return err
+			}
+			for _, p := range found {
+				if !p.OK {
+					return errSaid
+				}
+			}
+			if len(faults) > 0 {
+				return badInput{errSaid}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
+	return c
+}
+
+func printProbed(w io.Writer, found []gateway.Probed, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(found)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "DEVICE\tLINE\tPORT\tSTATE\tTURNAROUND\tERROR")
+	for _, p := range found {
+		state, turn := "ok", p.Turn.Round(100*time.Microsecond).String()
+		if !p.OK {
+			state, turn = "failed", "-"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Device, p.Line, p.Port, state, turn, p.Error)
+	}
+	return t.Flush()
+}
+
+func gatewayKeys(data *string) *cobra.Command {
+	return &cobra.Command{
+		Use:     "keys",
+		Short:   "Make the gateway's keys if it has none, and print the public one for enrolment",
+		Example: "  lobby-gateway keys --data /var/lib/lobby",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			keys, err := gateway.OpenKeys(*data)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), base64.StdEncoding.EncodeToString(keys.Public()))
+			return nil
+		},
+	}
+}
