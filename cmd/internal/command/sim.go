@@ -1,0 +1,131 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ntpc-smart-community/lobby/firmware-sim/building"
+)
+
+// simShutdown is how long answers under way may take when the simulator is stopped.
+const simShutdown = 2 * time.Second
+
+// Sim is the lobby-sim command. look holds what all pages share.
+func Sim(version string, look fs.FS) *cobra.Command {
+	root := &cobra.Command{
+		Use:     "lobby-sim",
+		Short:   "Simulated devices to run Lobby against, with every fault one click away",
+		Version: version,
+	}
+	root.AddCommand(simBuilding(look))
+	return root
+}
+
+func simBuilding(look fs.FS) *cobra.Command {
+	var listen, dir string
+	var check bool
+	c := &cobra.Command{
+		Use:   "building FILE.yaml",
+		Short: "Simulate a building: its serial ports, and a page to look at it and touch it",
+		Long: `Simulate the devices of a building as its file describes them. Every line becomes a serial port, a symlink in --dir
+to a pseudo-terminal; it is printed, and a gateway opens it like a real one. The page shows each door, what goes over
+the wire, and the faults that can be switched on. It is for tests and demonstrations and asks nobody who they are: keep
+it on loopback.`,
+		Example: `  lobby-sim building configs/building-demo.yaml
+  lobby-sim building configs/building-demo.yaml --listen 127.0.0.1:8090 --dir /tmp/building
+  lobby-sim building --check configs/building-demo.yaml`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return badInput{fmt.Errorf("%d files named, want one; try: lobby-sim building configs/building-demo.yaml", len(args))}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := building.Load(args[0])
+			if err != nil {
+				return badInput{err}
+			}
+			if check {
+				fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", args[0], describe(cfg))
+				return nil
+			}
+			return simulate(c.Context(), c.OutOrStdout(), cfg, listen, dir, look)
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "address of the page; port 0 takes a free one")
+	c.Flags().StringVar(&dir, "dir", "", "existing folder for the ports (default: a new one, removed at the end)")
+	c.Flags().BoolVar(&check, "check", false, "only say whether the file is right")
+	return c
+}
+
+func describe(cfg building.Config) string {
+	boards, locks := 0, 0
+	for _, b := range cfg.Banks {
+		boards += len(b.Boards)
+		for _, board := range b.Boards {
+			locks += board.Locks
+		}
+	}
+	return fmt.Sprintf("%s: banks %d, boards %d, doors %d", cfg.Name, len(cfg.Banks), boards, locks)
+}
+
+// simulate runs a building and its page until ctx ends.
+func simulate(ctx context.Context, out io.Writer, cfg building.Config, listen, dir string, look fs.FS) (err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "lobby-sim-"); err != nil {
+			return fmt.Errorf("folder for the ports: %w: name one with --dir", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	} else if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return badInput{fmt.Errorf("--dir %s: no such folder: make it first", dir)}
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return badInput{fmt.Errorf("--listen %s: %w: use a free address like 127.0.0.1:8090", listen, err)}
+	}
+	defer func() { _ = l.Close() }() // closed by the server already, unless the building did not open
+	b, err := building.Open(cfg, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	fmt.Fprintf(out, "page http://%s/\n", l.Addr())
+	for _, p := range b.Ports() {
+		fmt.Fprintf(out, "port %s -> %s\n", p.Path, p.Device)
+	}
+	fmt.Fprintln(out, "ready")
+
+	g, ctx := errgroup.WithContext(ctx)
+	srv := &http.Server{
+		Handler:           b.Handler(look),
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // live pages end with the simulator
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	g.Go(func() error { return b.Run(ctx) })
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("page: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), simShutdown)
+		defer cancel()
+		return srv.Shutdown(last)
+	})
+	return g.Wait()
+}
