@@ -59,6 +59,11 @@ func (f *Fleet) Refuse(ctx context.Context, tx *store.Tx, gateway string, r wire
 	if err != nil {
 		return fmt.Errorf("refusal of gateway %s: %w", gateway, err)
 	}
+	_, err = tx.Exec(ctx, `DELETE FROM refusals WHERE gateway = $1 AND refused <
+		(SELECT refused FROM refusals WHERE gateway = $1 ORDER BY refused DESC LIMIT 1 OFFSET $2)`, gateway, maxRefusals-1)
+	if err != nil {
+		return fmt.Errorf("refusals of gateway %s: %w", gateway, err)
+	}
 	return nil
 }
 

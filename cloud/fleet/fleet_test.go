@@ -344,3 +344,28 @@ func TestRegister(t *testing.T) {
 		}
 	})
 }
+
+// However much a gateway sends beyond holes, only the newest refusals are kept. // invariant 13
+func TestRefusalsAreBounded(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		b := newBench(t, open())
+		b.write(func(tx *store.Tx) error {
+			for n := range uint64(3 * maxRefusals) {
+				r := wire.Refusal{Name: wire.Name{Epoch: 1, Stream: wire.Audit, Segment: n + 1, Seq: 2}, Reason: "hole"}
+				b.now = b.now.Add(time.Second)
+				if err := b.fleet.Refuse(t.Context(), tx, "gw-1", r, b.now); err != nil {
+					return err
+				}
+			}
+			var kept int
+			if err := tx.QueryRow(t.Context(), `SELECT COUNT(*) FROM refusals`).Scan(&kept); err != nil {
+				return err
+			}
+			all, err := b.fleet.Refusals(t.Context(), tx, "gw-1")
+			if kept != maxRefusals || len(all) != maxRefusals || all[0].Segment != 3*maxRefusals {
+				t.Errorf("%d refusals kept, %d told, want %d of the newest", kept, len(all), maxRefusals)
+			}
+			return err
+		})
+	})
+}
