@@ -75,7 +75,7 @@ func (k *Kiosk) viewIdle(v view, s *state) view {
 	if f.Online {
 		v.Network = v.Say("idle.online")
 	}
-	if f.Notice.ZH != "" {
+	if f.Notice.ZH != "" && f.Deposits { // one thing to read at a time
 		n := page.Text{Lang: s.lang, Main: f.Notice.ZH, Under: f.Notice.EN}
 		if s.lang == page.English {
 			n.Main, n.Under = n.Under, n.Main
@@ -100,7 +100,7 @@ func (v view) viewCode(s *state) view {
 	v.Boxes = boxes(length(s.place), v.TypedCount)
 	v.At, v.Steps = 2, 3
 	if s.place == "courier" {
-		v.At, v.Steps = 1, 4
+		v.At, v.Steps, v.Unit, v.CanChange = 1, 4, "", false
 	}
 	return v
 }
