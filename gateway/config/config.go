@@ -154,7 +154,11 @@ func Parse(path string, text []byte) (Config, []Fault, error) {
 	if err := d.decode(text, &c); err != nil {
 		return Config{}, nil, err
 	}
-	c.fill(filepath.Dir(path))
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return Config{}, nil, fmt.Errorf("%s: %w: %w", path, err, ErrUnreadable)
+	}
+	c.fill(dir)
 	d.validate(c)
 	c.found = decoder{file: d.file, at: d.at}
 	for _, l := range c.Lines {

@@ -30,8 +30,9 @@ func (m leakFree) Run() int {
 // The scripts run the commands as processes of their own.
 func TestMain(m *testing.M) {
 	testscript.Main(leakFree{m}, map[string]func(){
-		"exitcode":  func() { os.Exit(exitCode()) },
-		"lobby-sim": func() { os.Exit(Main(Sim("test", look.FS()))) },
+		"exitcode":      func() { os.Exit(exitCode()) },
+		"lobby-gateway": func() { os.Exit(Main(Gateway("test", look.FS()))) },
+		"lobby-sim":     func() { os.Exit(Main(Sim("test", look.FS()))) },
 	})
 }
 
