@@ -46,14 +46,15 @@ type Parts struct {
 // API serves /v1, /openapi.yaml and /docs.
 type API struct {
 	Parts
-	mux  *http.ServeMux
-	huma huma.API
+	mux     *http.ServeMux
+	huma    huma.API
+	origins *http.CrossOriginProtection
 }
 
 // New makes an API over a database whose tables have been made.
 func New(p Parts) *API {
 	takeOver()
-	a := &API{Parts: p, mux: http.NewServeMux()}
+	a := &API{Parts: p, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
 	a.huma = humago.New(a.mux, describe(p.Version))
 	a.huma.UseMiddleware(a.signedIn)
 	a.people()
@@ -78,6 +79,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Vary", "Accept-Language, Authorization, Cookie")
+	if a.origins.Check(r) != nil { // a page of another site has a signed-in browser ask
+		writeProblem(w, problem(CodeForbidden, languageOf(r.Header.Get("Accept-Language"))))
+		return
+	}
 	if _, pattern := a.mux.Handler(r); pattern == "" {
 		a.nowhere(w, r)
 		return

@@ -1,0 +1,285 @@
+// Package web is the residents' page: what waits for one's household, where, with which PIN, until when, and the household
+// code. It is server-rendered, phone first, Chinese first, and needs no script.
+//
+// Everything that a device said carries "as of": the gateway's last word. Staleness wins over content, and a silent
+// building still serves.
+package web
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"github.com/ntpc-smart-community/lobby/cloud/fleet"
+	"github.com/ntpc-smart-community/lobby/cloud/identity"
+	"github.com/ntpc-smart-community/lobby/cloud/parcels"
+	"github.com/ntpc-smart-community/lobby/cloud/store"
+)
+
+//go:embed home.html
+var pages embed.FS
+
+const maxForm = 4 << 10 // bytes of a posted form
+
+// policy allows what this address serves and nothing else.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// Parts are what the page serves from.
+type Parts struct {
+	DB       *store.DB
+	Fleet    *fleet.Fleet
+	Identity *identity.Identity
+	Parcels  *parcels.Parcels
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+type web struct {
+	Parts
+	page *template.Template
+}
+
+// New makes the handler of GET / and POST /household-code.
+func New(p Parts) http.Handler {
+	w := &web{Parts: p, page: template.Must(template.ParseFS(pages, "home.html"))}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", w.home)
+	mux.HandleFunc("POST /household-code", w.mint)
+	guarded := http.NewCrossOriginProtection().Handler(mux)
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		h := rw.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
+		guarded.ServeHTTP(rw, r)
+	})
+}
+
+// Files serves the files of fsys below prefix and lists no folder.
+func Files(prefix string, fsys fs.FS) http.Handler {
+	files := http.StripPrefix(prefix, http.FileServerFS(fsys))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=300")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		files.ServeHTTP(w, r)
+	})
+}
+
+// tongue is the page's language: as asked for in the address, else as the browser says, else Chinese.
+func tongue(r *http.Request) string {
+	switch r.FormValue("lang") {
+	case "en":
+		return "en"
+	case "zh":
+		return "zh"
+	}
+	tags, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
+	if err != nil {
+		return "zh"
+	}
+	for _, t := range tags {
+		switch base, _ := t.Base(); base.String() {
+		case "zh", "en":
+			return base.String()
+		}
+	}
+	return "zh"
+}
+
+// view is one page.
+type view struct {
+	T      words
+	Lang   string
+	Other  string // the other language
+	Person string // empty: not signed in
+	Homes  []home
+	Error  string
+}
+
+func (w *web) home(rw http.ResponseWriter, r *http.Request) {
+	lang := tongue(r)
+	v := view{T: wordsIn(lang), Lang: lang, Other: map[string]string{"zh": "en", "en": "zh"}[lang]}
+	who, err := w.Identity.Session(r)
+	if err == nil {
+		v.Person = who.Name
+		v.Homes, err = w.homesOf(r.Context(), who, lang)
+	}
+	status := http.StatusOK
+	if err != nil && !errors.Is(err, identity.ErrNoSession) {
+		w.Log.Error("page not made", "err", err)
+		v.Error, status = v.T.Trouble, http.StatusServiceUnavailable
+	}
+	w.show(rw, status, v)
+}
+
+func (w *web) show(rw http.ResponseWriter, status int, v view) {
+	var b bytes.Buffer
+	if err := w.page.Execute(&b, v); err != nil {
+		w.Log.Error("page not made", "err", err)
+		http.Error(rw, v.T.Trouble, http.StatusInternalServerError)
+		return
+	}
+	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+	rw.WriteHeader(status)
+	_, _ = rw.Write(b.Bytes()) // a failed write means that the reader has left
+}
+
+// mint asks the building for the next household code.
+func (w *web) mint(rw http.ResponseWriter, r *http.Request) {
+	lang := tongue(r)
+	t := wordsIn(lang)
+	who, err := w.Identity.Session(r)
+	if err == nil {
+		site, household := r.PostFormValue("site"), r.PostFormValue("household")
+		err = w.DB.Read(r.Context(), func(tx *store.Tx) error {
+			_, err := w.Identity.HouseholdOf(r.Context(), tx, who.ID, site, household)
+			return err
+		})
+		if err == nil {
+			_, err = w.Parcels.Mint(r.Context(), site, parcels.ForHousehold, household, w.Now())
+		}
+	}
+	switch {
+	case err == nil:
+		http.Redirect(rw, r, "/?"+url.Values{"lang": {lang}}.Encode(), http.StatusSeeOther)
+	case errors.Is(err, identity.ErrNoSession):
+		http.Redirect(rw, r, "/auth/login", http.StatusSeeOther)
+	case errors.Is(err, identity.ErrUnknown):
+		http.Error(rw, t.NotYours, http.StatusNotFound)
+	default:
+		w.Log.Error("code not asked for", "err", err)
+		http.Error(rw, t.Trouble, http.StatusServiceUnavailable)
+	}
+}
+
+// home is one household with what waits for it.
+type home struct {
+	Site, SiteID string
+	Unit         string
+	Household    string
+	Parcels      []parcel
+	Codes        []code
+	Waiting      bool // the next code was asked for
+	AsOf         string
+	Stale        bool
+}
+
+type parcel struct {
+	Door, Shelf  string
+	Carrier      string
+	Since, Until string
+	PIN          string // 3 + 3
+}
+
+type code struct{ Digits string }
+
+func (w *web) homesOf(ctx context.Context, who identity.Person, lang string) (all []home, err error) {
+	err = w.DB.Read(ctx, func(tx *store.Tx) error {
+		all = nil
+		sites, err := w.Identity.SitesOf(ctx, tx, who.ID)
+		if err != nil {
+			return err
+		}
+		for _, id := range sites {
+			site, err := w.Fleet.Site(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+			households, err := w.Identity.HouseholdsOf(ctx, tx, who.ID, id)
+			if err != nil {
+				return err
+			}
+			for _, h := range households {
+				one, err := w.homeOf(ctx, tx, site, h, lang)
+				if err != nil {
+					return err
+				}
+				all = append(all, one)
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+func (w *web) homeOf(ctx context.Context, tx *store.Tx, site fleet.Site, h identity.Household, lang string) (home, error) {
+	out := home{Site: site.Name, SiteID: site.ID, Unit: h.Label, Household: h.ID}
+	if err := w.spoken(ctx, tx, &out, lang); err != nil {
+		return out, err
+	}
+	policy, err := parcels.ReadPolicy(ctx, tx, site.ID)
+	if err != nil {
+		return out, err
+	}
+	all, err := w.Parcels.List(ctx, tx, parcels.Filter{Site: site.ID, Households: []string{h.ID}, Settled: true})
+	if err != nil {
+		return out, err
+	}
+	for _, p := range all {
+		if !p.Waiting() {
+			continue
+		}
+		pin, err := w.Parcels.PIN(ctx, tx, p)
+		if err != nil && !errors.Is(err, parcels.ErrSealed) {
+			return out, err
+		}
+		out.Parcels = append(out.Parcels, parcel{
+			Door: door(p.Door), Shelf: p.Shelf, Carrier: p.Carrier, PIN: spaced(pin.Reveal()),
+			Since: day(p.StoredAt.Time(), lang), Until: day(parcels.Due(p.KnownAt, policy).Time(), lang),
+		})
+	}
+	codes, err := w.Parcels.Codes(ctx, tx, site.ID, parcels.ForHousehold, h.ID, w.Now())
+	for _, c := range codes {
+		out.Codes = append(out.Codes, code{spaced(c.Digits.Reveal())})
+	}
+	return out, err
+}
+
+// spoken says when the site's gateways last spoke, the one silent longest, and whether a code is being made.
+func (w *web) spoken(ctx context.Context, tx *store.Tx, out *home, lang string) error {
+	ids, err := w.Fleet.GatewayIDs(ctx, tx, out.SiteID)
+	if err != nil {
+		return err
+	}
+	var oldest time.Time
+	for _, id := range ids {
+		h, err := w.Fleet.Health(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		state, _ := h.State(w.Now())
+		out.Stale = out.Stale || state != fleet.Online && state != fleet.Degraded
+		if at := h.AsOf.Time(); h.AsOf > 0 && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+		wish, err := w.Fleet.NewestWish(ctx, tx, id, parcels.WishMint, "household/"+out.Household)
+		if err != nil && !errors.Is(err, fleet.ErrUnknown) {
+			return err
+		}
+		out.Waiting = out.Waiting || err == nil && wish.State == fleet.WishAsked
+	}
+	if !oldest.IsZero() {
+		out.AsOf = oldest.In(parcels.Taipei()).Format("15:04")
+		if w.Now().Sub(oldest) > 12*time.Hour {
+			out.AsOf = day(oldest, lang)
+		}
+	}
+	return nil
+}
