@@ -1,0 +1,457 @@
+package rules
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/gateway/wire"
+)
+
+func (in Polled) apply(st *step) error {
+	for i := range st.Compartments {
+		c := &st.Compartments[i]
+		if c.Bank != in.Bank || in.Began < c.After {
+			continue
+		}
+		read := drivers.LockStatus{}
+		if c.Lock <= len(in.Locks) {
+			read = in.Locks[c.Lock-1]
+		}
+		if err := st.read(c, read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read takes one lock's reading.
+func (st *step) read(c *Compartment, read drivers.LockStatus) error {
+	if read.Latch == drivers.LatchUnknown {
+		if c.Misses++; c.Misses >= SilentPolls {
+			c.Door = DoorUnknown
+		}
+		return nil
+	}
+	c.Misses, c.Item = 0, NoSensor
+	if c.Sensor && read.Item != drivers.ItemUnknown {
+		c.Item = map[drivers.Item]Item{drivers.ItemEmpty: Empty, drivers.ItemPresent: Present}[read.Item]
+	}
+	was := c.Door
+	c.Door = Shut
+	if read.Latch == drivers.LatchOpen {
+		c.Door = Ajar
+		if was != Ajar {
+			c.Opened, c.Reminds = st.now.Mono, 0
+		}
+	}
+	if c.Restart {
+		c.Restart = false
+		return st.restarted(c)
+	}
+	if c.Door == Ajar {
+		return st.readOpen(c)
+	}
+	return st.readShut(c)
+}
+
+func (st *step) readOpen(c *Compartment) error {
+	switch c.Content {
+	case Vacant, Occupied, Reserved:
+		return st.forced(c)
+	case Opening:
+		if c.Lost {
+			return st.opened(c, evidence{Intent: c.Intent, Pulsed: true})
+		}
+	case ClosedUnconfirmed:
+		c.Ask = 0
+		return st.move(c, DoorReopened, cause{Why: "sensor"})
+	case NeedsCheck:
+		if !c.Seen {
+			c.Seen = true
+			st.out.Compartments = append(st.out.Compartments, c.ID)
+		}
+	}
+	return nil
+}
+
+func (st *step) readShut(c *Compartment) error {
+	switch c.Content {
+	case Opening:
+		if !c.Lost {
+			return nil
+		}
+		c.Intent = ""
+		if st.visit(c.By) != nil {
+			return st.shut(c)
+		}
+		return st.restarted(c) // nobody watched it, and nobody can be asked
+	case Open:
+		return st.shut(c)
+	case NeedsCheck:
+		if c.Moved {
+			return st.move(c, Cleared, cause{Why: Guard})
+		}
+	case ClosedUnconfirmed:
+		if c.Purpose == Collection && c.Item == Empty {
+			return st.took(c, "sensor")
+		}
+	}
+	return nil
+}
+
+// forced is a door that stands open without an intent. It is never cleared by itself.
+func (st *step) forced(c *Compartment) error {
+	v, p := st.visit(c.By), st.parcel(c.Parcel)
+	reserved := c.Content == Reserved
+	if err := st.move(c, Forced, nil); err != nil {
+		return err
+	}
+	c.Why, c.Seen = WhyForced, true
+	if !reserved {
+		return nil
+	}
+	c.Parcel = ""
+	if v != nil {
+		v.mark(c.ID, Fault, st.now)
+	}
+	if p != nil {
+		return st.fate(p, TakenBack, cause{Why: WhyForced})
+	}
+	return nil
+}
+
+// opened is the feedback that a latch has opened.
+func (st *step) opened(c *Compartment, e evidence) error {
+	c.Door, c.Opened, c.Reminds, c.Tries, c.Intent, c.Lost = Ajar, st.now.Mono, 0, 0, "", false
+	if err := st.move(c, LatchOpened, e); err != nil {
+		return err
+	}
+	if v := st.visit(c.By); v != nil {
+		v.Touched = st.now.Mono
+		v.mark(c.ID, Waiting, st.now)
+		return nil
+	}
+	if _, ok := st.Guard(c.By, st.now); ok {
+		return nil
+	}
+	return st.leftOpen(c, "session_ended")
+}
+
+// shut is the feedback that a door was closed.
+func (st *step) shut(c *Compartment) error {
+	if err := st.move(c, DoorClosed, cause{Why: "sensor"}); err != nil {
+		return err
+	}
+	v, p := st.visit(c.By), st.parcel(c.Parcel)
+	if v != nil {
+		v.Touched = st.now.Mono
+	}
+	switch {
+	case c.Purpose == Audit && c.Moved:
+		return st.move(c, Cleared, cause{Why: "guard"})
+	case c.Purpose == Audit:
+		if err := st.move(c, Inspected, cause{Why: "guard"}); err != nil {
+			return err
+		}
+		c.Why, c.Seen = WhyAudit, true
+		return nil
+	case c.Purpose == Deposit && p == nil:
+		return st.emptied(c)
+	case c.Purpose == Deposit && v == nil:
+		return st.walkedAway(c, p)
+	case c.Purpose == Collection && (v == nil || p == nil || p.State != Collecting):
+		return st.closedAlone(c)
+	case c.Purpose == Collection && c.Item == Empty:
+		return st.took(c, "sensor")
+	case c.Purpose == Collection && c.Item == Present:
+		return st.kept(c, "sensor")
+	case c.Purpose == Collection:
+		c.Ask = st.now.Mono + AskTime
+	}
+	return nil
+}
+
+func (in Outcome) apply(st *step) error {
+	i := slices.IndexFunc(st.Compartments, func(c Compartment) bool { return c.Intent == in.Intent && c.Content == Opening })
+	if i < 0 || in.Intent == "" {
+		return fmt.Errorf("outcome of intent %s: %w", in.Intent, ErrUnknown)
+	}
+	c := &st.Compartments[i]
+	c.After = st.now.Mono
+	e := evidence{Intent: in.Intent, Pulsed: in.Pulsed, Waited: in.Waited.Microseconds(), Took: in.Took.Microseconds()}
+	for _, f := range in.Frames {
+		sent := "<"
+		if f.Sent {
+			sent = ">"
+		}
+		e.Frames = append(e.Frames, sent+hex.EncodeToString(f.Bytes))
+	}
+	switch {
+	case in.Err == "" && (in.Unlock.Outcome == drivers.Opened || in.Unlock.Outcome == drivers.AlreadyOpen):
+		return st.opened(c, e)
+	case in.Err == "" && in.Unlock.Outcome == drivers.Unknown:
+		c.Lost = true
+		return st.move(c, OutcomeLost, e)
+	}
+	if in.Pulsed {
+		c.Tries++
+	}
+	return st.stuck(c, e, in.Next)
+}
+
+// stuck is an intent that opened nothing.
+func (st *step) stuck(c *Compartment, e evidence, next string) error {
+	c.Intent = ""
+	by, why, p := c.By, c.Purpose, st.parcel(c.Parcel)
+	if err := st.move(c, NoFeedback, e); err != nil {
+		return err
+	}
+	v := st.visit(by)
+	faulty := c.Tries >= MaxTries
+	if faulty {
+		if err := st.outOfService(c, WhyLockFault, ""); err != nil {
+			return err
+		}
+	}
+	if v != nil {
+		m := Stuck
+		if faulty {
+			m = Fault
+		}
+		v.mark(c.ID, m, st.now)
+		v.Touched = st.now.Mono
+	}
+	switch {
+	case why == Collection && p != nil && p.State == Collecting:
+		return st.fate(p, DoorStuck, cause{Why: "stuck"})
+	case why != Deposit:
+		return nil
+	}
+	c.By = by // the reservation stays with the visit
+	if v == nil {
+		return st.abandon(c)
+	}
+	if faulty {
+		return st.depositElsewhere(v, c, next)
+	}
+	return nil
+}
+
+func (st *step) outOfService(c *Compartment, why, by string) error {
+	c.Out = why
+	return st.move(c, ServiceChange, cause{Why: why, By: by})
+}
+
+// restarted applies the restart row of a compartment and of its parcel, by the door found. It never pulses.
+func (st *step) restarted(c *Compartment) error {
+	on, fate := FoundClosed, RestartedShut
+	switch {
+	case c.Door == Ajar:
+		on, fate = FoundOpen, RestartedOpen
+	case c.Item == Empty:
+		on, fate = FoundEmpty, RestartedEmpty
+	}
+	p, why, was := st.parcel(c.Parcel), c.Purpose, c.Content
+	if on == FoundClosed && why == Collection && was != Occupied && (p == nil || p.ended()) {
+		on = FoundAfter
+	}
+	c.Intent, c.By = "", ""
+	if quiet(was, on) {
+		if was == NeedsCheck && on == FoundOpen {
+			c.Seen = true
+		}
+		return nil
+	}
+	if was == Reserved {
+		fate = RestartedNone
+	}
+	event := cause{Why: "restart"}
+	if err := st.move(c, on, event); err != nil {
+		return err
+	}
+	c.Verify = c.Verify || on == FoundAfter
+	if c.Content == NeedsCheck && was == Reserved {
+		c.Parcel = ""
+	}
+	if c.Content == NeedsCheck {
+		c.Why, c.Seen = restartWhy(was, why), on == FoundOpen
+		if c.Why == WhyForced {
+			st.out.Events[len(st.out.Events)-1].Type = wire.CompartmentForced
+			st.out.Events[len(st.out.Events)-1].Data = nil
+			return nil
+		}
+	}
+	if p == nil || why == Audit {
+		return nil
+	}
+	return st.restartedParcel(p, fate, event)
+}
+
+func (st *step) restartedParcel(p *Parcel, fate Fate, event cause) error {
+	switch p.State {
+	case Intake, IntakeOpen, Collecting:
+	default:
+		return nil
+	}
+	switch fate {
+	case RestartedEmpty:
+		if p.State == Collecting {
+			event.Why = "sensor"
+		}
+	case RestartedOpen:
+		if p.State == Collecting {
+			event.Why = "door_open"
+		}
+	case RestartedShut:
+		if p.State == Collecting {
+			p.Task = TaskCollection
+		}
+	}
+	return st.fate(p, fate, event)
+}
+
+// quiet tells whether a restart finds nothing new.
+func quiet(c Content, on Turn) bool {
+	return c == NeedsCheck || (c == Vacant || c == Occupied) && on != FoundOpen
+}
+
+func restartWhy(was Content, why Purpose) string {
+	switch {
+	case was == Vacant || was == Occupied:
+		return WhyForced
+	case why == Deposit && was != Reserved:
+		return WhyUnconfirmed
+	}
+	return WhyRestart
+}
+
+// Started is the first input after a start: nobody stands at a screen any more.
+type Started struct{}
+
+func (Started) apply(st *step) error {
+	for i := range st.Parcels {
+		st.settle(&st.Parcels[i])
+	}
+	return nil
+}
+
+func (Tick) apply(st *step) error {
+	for i := range st.Compartments {
+		if err := st.tickDoor(&st.Compartments[i]); err != nil {
+			return err
+		}
+	}
+	var idle []string
+	for i := range st.Visits {
+		v := &st.Visits[i]
+		if v.Last.Parcel != "" && st.now.Mono >= v.Last.Until {
+			st.settle(st.parcel(v.Last.Parcel))
+			v.Last = Drop{}
+		}
+		if st.now.Mono-v.Touched >= v.idle() {
+			idle = append(idle, v.ID)
+		}
+	}
+	for _, id := range idle {
+		if err := st.end(id, "idle"); err != nil {
+			return err
+		}
+	}
+	for i := range st.Parcels {
+		p := &st.Parcels[i]
+		if p.State == Stored && !p.Deadline.IsZero() && st.now.Certain && !st.now.Wall.Before(p.Deadline) && st.reachable(p) {
+			if err := st.fate(p, Deadline, cause{Why: "deadline"}); err != nil {
+				return err
+			}
+		}
+	}
+	st.Parcels = slices.DeleteFunc(st.Parcels, func(p Parcel) bool {
+		gone := p.ended() && st.now.Mono-p.Ended >= HoldTime && !st.using(p.ID)
+		if gone {
+			st.out.Parcels = append(st.out.Parcels, p.ID)
+		}
+		return gone
+	})
+	st.Guards = slices.DeleteFunc(st.Guards, func(g GuardSession) bool { return st.now.Mono >= g.Until })
+	return nil
+}
+
+// using tells whether a compartment still waits for what becomes of a parcel.
+func (st *step) using(parcel string) bool {
+	return slices.ContainsFunc(st.Compartments, func(c Compartment) bool { return c.Parcel == parcel })
+}
+
+// reachable tells whether a parcel could have been collected: nobody is late behind a door that does not open.
+func (st *step) reachable(p *Parcel) bool {
+	c := st.compartment(p.Compartment)
+	return c != nil && c.Out == "" && c.Door != DoorUnknown && !c.Restart
+}
+
+func (v *Visit) idle() time.Duration {
+	if v.Role == Courier {
+		return CourierIdle
+	}
+	return ResidentIdle
+}
+
+func (st *step) tickDoor(c *Compartment) error {
+	if c.Ask > 0 && st.now.Mono >= c.Ask {
+		if err := st.silence(c); err != nil {
+			return err
+		}
+	}
+	if c.Door != Ajar || (c.Content != Open && c.Content != NeedsCheck) {
+		return nil
+	}
+	limits := reminds()
+	for c.Reminds < len(limits) && st.now.Mono-c.Opened >= limits[c.Reminds] {
+		if c.Reminds++; c.Reminds < len(limits) {
+			continue
+		}
+		if err := st.move(c, LeftAjar, cause{Why: "ajar"}); err != nil {
+			return err
+		}
+		if p := st.parcel(c.Parcel); c.Content == Open && c.Purpose == Collection && p != nil && p.State == Collecting {
+			if err := st.leftOpen(c, "ajar"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// NextDeadline is when time alone changes something next, monotonic; false when nothing waits. Parcels' stays, which are
+// days, are looked at whenever an input comes.
+func (s State) NextDeadline() (time.Duration, bool) {
+	var all []time.Duration
+	limits := reminds()
+	for _, c := range s.Compartments {
+		if c.Ask > 0 {
+			all = append(all, c.Ask)
+		}
+		if c.Door == Ajar && (c.Content == Open || c.Content == NeedsCheck) && c.Reminds < len(limits) {
+			all = append(all, c.Opened+limits[c.Reminds])
+		}
+	}
+	for _, v := range s.Visits {
+		all = append(all, v.Touched+v.idle())
+		if v.Last.Parcel != "" {
+			all = append(all, v.Last.Until)
+		}
+	}
+	for _, p := range s.Parcels {
+		if p.ended() {
+			all = append(all, p.Ended+HoldTime)
+		}
+	}
+	for _, g := range s.Guards {
+		all = append(all, g.Until)
+	}
+	if len(all) == 0 {
+		return 0, false
+	}
+	return slices.Min(all), true
+}
