@@ -179,6 +179,36 @@ func TestFirstNames(t *testing.T) {
 	})
 }
 
+// A box that was rolled back appends again what the cloud holds already: logged, and in effect under its first name only.
+// // invariant 4
+func TestCopiesOfWhatIsHeld(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		w := newWorld(t, open())
+		b := w.box("gw-1")
+		lived(b)
+		for n := range 3 {
+			b.Append(wire.Audit, step("compartment/A-1", 9+n))
+		}
+		w.drain(b, 5)
+		old := b.Copy()
+		b.Append(wire.Audit, step("compartment/A-1", 12))
+		w.drain(b, 5)
+		held := w.effects(b.ID)
+		w.drain(old, 5)
+		if got := w.effects(b.ID); old.Forks != 1 || len(got) != len(held)+1 { // the epoch's first event
+			t.Errorf("%d forks, %d events in effect, want one fork and %d", old.Forks, len(got), len(held)+1)
+		}
+		for _, e := range w.effects(b.ID) {
+			if !strings.HasSuffix(e, " x1") {
+				t.Errorf("in effect: %s", e)
+			}
+		}
+		if got := w.digest("log"); strings.Count(got, "gw-1 2audit") != 4 || strings.Count(got, " 2 0\n") != 3 {
+			t.Errorf("want the epoch's first event and three copies without effect:\n%s", got)
+		}
+	})
+}
+
 // Two boxes with one disk: the one that lives in the older epoch though it has heard of the newer is a clone, and its
 // events are logged and not projected until an operator says that it is the true one. // invariant 4
 func TestClone(t *testing.T) {
