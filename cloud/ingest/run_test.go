@@ -36,16 +36,16 @@ func TestRunKeepsOrder(t *testing.T) {
 		b := w.box("gw-1")
 		lived(b)
 		ctx, cancel := context.WithCancel(t.Context())
-		var run sync.WaitGroup
-		run.Go(func() {
-			if err := w.ingest.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
 		for _, block := range b.Backlog(100) {
 			w.check(w.ingest.Offer(ctx, b.ID, wire.KindEvents, block))
 		}
 		w.check(w.ingest.Offer(ctx, b.ID, wire.KindPulse, b.Pulse()))
+		var run sync.WaitGroup
+		run.Go(func() { // only now: all of it is one batch
+			if err := w.ingest.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
 		hints := 0
 		for {
 			m := <-down

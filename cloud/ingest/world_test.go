@@ -180,19 +180,25 @@ func (w *world) effects(gateway string) (all []string) {
 // once fails unless exactly the audit and telemetry events that a box holds took effect, each once.
 func (w *world) once(b *fleettest.Box) {
 	w.t.Helper()
-	var want []string
-	for _, s := range b.Segments {
-		for i, raw := range s.Events {
-			name := wire.Name{Epoch: s.Epoch, Stream: s.Stream, Segment: s.Number, Seq: uint64(i) + 1}
-			e, err := wire.DecodeEvent(raw)
-			w.check(err)
-			want = append(want, identity(name, s.Hashes[i], e)+" x1")
-		}
-	}
-	slices.Sort(want)
-	if got := w.effects(b.ID); !slices.Equal(got, want) {
+	if got, want := w.effects(b.ID), held(w.t, b); !slices.Equal(got, want) {
 		w.t.Errorf("in effect: %v\nheld: %v", got, want)
 	}
+}
+
+// held are the events that a box holds, each as in effect once.
+func held(t testing.TB, b *fleettest.Box) (all []string) {
+	t.Helper()
+	for _, s := range b.Segments {
+		for i, raw := range s.Events {
+			e, err := wire.DecodeEvent(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, identity(wire.Name{Epoch: s.Epoch, Stream: s.Stream, Segment: s.Number, Seq: uint64(i) + 1}, s.Hashes[i], e)+" x1")
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // tables whose content must not depend on the engine, on chance, or on how often and in what order things came.
