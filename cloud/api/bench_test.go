@@ -323,3 +323,17 @@ func (b *bench) digest() string {
 	}))
 	return out.String()
 }
+
+// settle ends the courier's undo of a parcel of site-a's first household.
+func (b *bench) settle(id string, version uint64) {
+	b.t.Helper()
+	b.send("site-a-gw", wire.Event{Type: wire.ParcelSettled, Subject: "parcel/" + id, Version: version, State: raw(wire.Parcel{State: "stored",
+		Household: "site-a-h1", Unit: "site-a-u1", Compartment: "A-18", StoredAt: wire.At(b.now), SettledAt: wire.At(b.now)})})
+}
+
+// collect ends a parcel of site-a's first household.
+func (b *bench) collect(id string, version uint64) {
+	b.t.Helper()
+	b.send("site-a-gw", wire.Event{Type: wire.ParcelCollected, Subject: "parcel/" + id, Version: version, State: raw(wire.Parcel{State: "collected",
+		Household: "site-a-h1", Unit: "site-a-u1", StoredAt: wire.At(b.now), SettledAt: wire.At(b.now), EndedAt: wire.At(b.now), How: "user"})})
+}

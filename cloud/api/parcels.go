@@ -166,7 +166,7 @@ func (a *API) reassign(ctx context.Context, in *reassignQuery) (*wishAnswer, err
 	var p parcels.Parcel
 	var to parcels.Reassignment
 	err := a.DB.Read(ctx, func(tx *store.Tx) (err error) {
-		if p, _, err = a.parcelFor(ctx, tx, in.ID, managing()...); err != nil {
+		if p, _, err = a.parcelFor(ctx, tx, in.ID, staff()...); err != nil {
 			return err
 		}
 		if err := a.site(ctx, tx, p.Site, managing()...); err != nil {
