@@ -235,7 +235,7 @@ func TestBadUnit(t *testing.T) {
 
 // invariant 10
 func TestNoSecretIsShownOrLogged(t *testing.T) {
-	secrets := []string{"471903", "80217764", "55501234", "13579246"}
+	secrets := []string{"47190", "80217764", "55501234", "13579246"} // the first: as far as it is typed before it is judged
 	atScreen(t, func(h *hand) {
 		h.toPIN()
 		for _, d := range "471904" {
@@ -394,4 +394,21 @@ func TestLive(t *testing.T) {
 			t.Errorf("the stream %q does not say version %s", w.Body.String(), version)
 		}
 	})
+}
+
+// invariant 13
+func TestLiveIsBounded(t *testing.T) {
+	l := newLive()
+	for range maxLive {
+		if !l.enter() {
+			t.Fatal("refused below the bound")
+		}
+	}
+	if l.enter() {
+		t.Errorf("%d streams; want at most %d", l.streams, maxLive)
+	}
+	l.leave()
+	if !l.enter() {
+		t.Error("a stream that left keeps its place")
+	}
 }
