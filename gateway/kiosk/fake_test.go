@@ -28,7 +28,6 @@ type fake struct {
 	openings int
 	left     []string // visits ended
 	calls    []string // what was asked, without secrets
-	jam      bool     // locks do not open
 	full     bool
 	err      error
 }
@@ -228,6 +227,9 @@ func (f *fake) Visit(id string) Visit {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v := *f.visits[id]
+	if v.Ended {
+		return Visit{Ended: true} // like the service, which forgets it
+	}
 	v.Doors = append([]Door(nil), v.Doors...)
 	return v
 }

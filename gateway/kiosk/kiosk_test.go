@@ -167,6 +167,34 @@ func TestVerifyDoor(t *testing.T) {
 	})
 }
 
+// The service may end a visit by itself: after silence, after too many misses, with the guard's help.
+func TestTheServiceEndsTheVisit(t *testing.T) {
+	end := func(h *hand) {
+		h.f.with(func() { h.f.visits["visit-1"].Ended = true })
+		h.look()
+	}
+	for state, screen := range map[string]string{parcels.DoorClosed: "thanks", parcels.DoorOpen: "idle"} {
+		atScreen(t, func(h *hand) {
+			h.toPIN()
+			h.touch("/digits", "digits", "471903")
+			h.lock(parcels.DoorOpening, state)
+			end(h)
+			h.want("screen", screen)
+			if screen == "thanks" {
+				h.touch("/finish")
+				h.want("screen", "idle")
+			}
+		})
+	}
+	atScreen(t, func(h *hand) {
+		h.toCourier()
+		end(h)
+		h.want("screen", "handed")
+		h.touch("/finish")
+		h.want("screen", "idle")
+	})
+}
+
 // invariant 9
 func TestBadInputChangesNothing(t *testing.T) {
 	for _, c := range []struct {

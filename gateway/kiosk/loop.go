@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
 const callLimit = 10 * time.Second // for one call of the service: it waits for a commit, never for a door
@@ -124,6 +125,10 @@ func (k *Kiosk) look(s *state) {
 		return
 	}
 	seen := k.parcels.Visit(s.visit)
+	if seen.Ended {
+		k.ended(s)
+		return
+	}
 	if moved(s.seen, seen) {
 		s.step++
 		s.touched, s.still = time.Now(), false
@@ -134,11 +139,37 @@ func (k *Kiosk) look(s *state) {
 	}
 }
 
+// ended shows that the service has ended the visit: of what it held, only what was seen before is known.
+func (k *Kiosk) ended(s *state) {
+	s.visit, s.still, s.touched = "", false, time.Now()
+	s.seen.Ended, s.seen.Last = true, nil
+	s.step++
+	if s.role == deliver {
+		k.to(s, "handed")
+		return
+	}
+	var doors []Door
+	for _, d := range s.seen.Doors {
+		switch d.State {
+		case parcels.DoorOpening, parcels.DoorOpen, parcels.DoorStuck:
+			keep := s.settings
+			k.reset(s) // a thank-you for a closed door would be a guess
+			s.settings = keep
+			return
+		case parcels.DoorClosed:
+			d.State = parcels.DoorDone
+		case parcels.DoorWaiting:
+			continue
+		}
+		doors = append(doors, d)
+	}
+	s.seen.Doors = doors
+	k.to(s, "visit")
+}
+
 // settle puts the screen where the visit stands.
 func (k *Kiosk) settle(s *state) {
 	switch {
-	case s.seen.Ended && s.seen.Role == deliver:
-		k.to(s, "handed")
 	case s.role == deliver && len(s.seen.Doors) > 0:
 		k.to(s, "visit")
 	case s.role == deliver && s.place == "visit":
