@@ -239,10 +239,14 @@ func (d *daemon) snapshot() health.Snapshot {
 	}
 	err := d.store.View(func(tx *store.Tx) error {
 		n, oldest, err := tx.Undelivered()
+		if err != nil {
+			return err
+		}
 		s.Undelivered = n
 		if oldest != 0 {
 			s.Oldest = oldest.Time()
 		}
+		s.Heads, err = tx.Heads()
 		return err
 	})
 	if err != nil {

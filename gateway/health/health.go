@@ -32,12 +32,13 @@ type Snapshot struct {
 	Config      string   // ConfigOK, ConfigPartly or ConfigLastGood
 	Faults      []string // of the configuration, with their places
 	Clock       wire.Quality
-	Connected   bool      // to the broker
-	Answered    time.Time // when the last answer of the cloud was accepted; zero: never
-	Undelivered uint64    // events that the cloud has not answered for
-	Oldest      time.Time // wall time of the oldest of them; zero: none
-	StoreSize   int64     // bytes
-	DiskFree    uint64    // bytes
+	Connected   bool        // to the broker
+	Answered    time.Time   // when the last answer of the cloud was accepted; zero: never
+	Undelivered uint64      // events that the cloud has not answered for
+	Oldest      time.Time   // wall time of the oldest of them; zero: none
+	Heads       []wire.Head // where each (epoch, stream) of the log stands
+	StoreSize   int64       // bytes
+	DiskFree    uint64      // bytes
 	Lines       map[string]bus.Stats
 	Devices     []drivers.Health
 	Counters    map[string]uint64 // by name: refused answers, blocks sent, …
@@ -107,6 +108,7 @@ type report struct {
 	Answered    *time.Time     `json:"answered,omitempty"`
 	Undelivered uint64         `json:"undelivered"`
 	Oldest      *time.Time     `json:"oldest_undelivered,omitempty"`
+	Log         []wire.Head    `json:"log"`
 	Lines       []lineReport   `json:"lines"`
 	Devices     []deviceReport `json:"devices"`
 }
@@ -130,7 +132,7 @@ func (s Snapshot) report() report {
 	r := report{
 		Status: "ok", Version: s.Version, Config: s.Config, Faults: s.Faults, Clock: s.Clock,
 		Connected: s.Connected, Answered: instant(s.Answered), Undelivered: s.Undelivered, Oldest: instant(s.Oldest),
-		Lines: []lineReport{}, Devices: []deviceReport{},
+		Log: s.Heads, Lines: []lineReport{}, Devices: []deviceReport{},
 	}
 	if s.Config != ConfigOK {
 		r.Why = append(r.Why, "configuration: "+s.Config)
