@@ -80,6 +80,13 @@ func TestDamage(t *testing.T) {
 				if found != (tt.first > 0) || found && got != want {
 					t.Errorf("Damage = %+v %t; want %+v", got, found, want)
 				}
+				if err != nil || !found || got.Last == 10 {
+					return err
+				}
+				b, err := tx.Block(1, wire.Audit, 1, got.Last+1, 10, 1<<20)
+				if b.Before != got.After || b.After() != hashes[min(10, b.Last())] {
+					t.Errorf("the block after the range begins at %s; want %s", b.Before, got.After)
+				}
 				return err
 			})
 		})

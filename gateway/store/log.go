@@ -169,6 +169,11 @@ func (tx *Tx) Block(epoch uint64, s wire.Stream, segment, from uint64, maxEvents
 		return wire.Block{}, fmt.Errorf("event %s/%d, the last is %d: %w", i, from, g.Last, ErrNotHeld)
 	}
 	before, err := tx.HashAt(epoch, s, segment, from-1)
+	if errors.Is(err, ErrDamaged) { // a block may begin after a range that is lost
+		if lost, found, e := tx.Damage(epoch, s, segment, from-1); e == nil && found && lost.Last == from-1 {
+			before, err = lost.After, nil
+		}
+	}
 	if err != nil {
 		return wire.Block{}, err
 	}
