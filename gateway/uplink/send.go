@@ -74,7 +74,10 @@ func (u *Uplink) appended(ctx context.Context) error {
 
 // pump sends what the window allows.
 func (u *Uplink) pump(ctx context.Context) error {
-	for u.link != nil {
+	for range maxPump {
+		if u.link == nil {
+			return nil
+		}
 		ask, ok := u.sender.Next()
 		if !ok {
 			return nil
@@ -123,8 +126,9 @@ func (u *Uplink) lose(ctx context.Context, g rules.Segment, from uint64) error {
 	if err != nil {
 		return err
 	}
-	if lost.First == 0 { // it reads now
-		return u.know()
+	if lost.First == 0 { // nothing to name: stay here until the cloud goes past it
+		u.status.count("store_errors")
+		lost.First, lost.Last = from, from
 	}
 	u.sender.Lost(g, lost.First, lost.Last)
 	return nil

@@ -33,6 +33,7 @@ const (
 	floorEvery  = 10 * time.Minute // between writes of the clock's floor without an answer
 	backlog     = wire.BlockEvents // undelivered events in the newest segment that make a connection seal it
 	maxMissing  = 256              // hashes in a pulse
+	maxPump     = 256              // blocks one input may send
 	maxTold     = 512              // positions in a pulse
 	reconnect   = 2 * time.Minute  // longest wait before dialling again
 )

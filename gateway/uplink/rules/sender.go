@@ -113,7 +113,7 @@ func (s *Sender) Answered(all []Unsent, pulse, now time.Duration, jitter func(ti
 				c.next = max(c.next, f.last)
 			}
 		}
-		if u.Sealed && u.Position.End == 0 && c.next >= u.Last {
+		if u.Sealed && u.Position.End == 0 && u.Position.Seq >= u.Last {
 			c.next = u.Last - 1 // the cloud has all and does not know that it is all
 		}
 		s.cursors = append(s.cursors, c)
