@@ -19,7 +19,7 @@ var migrations embed.FS
 
 // Logged is one event as it stands in the log.
 type Logged struct {
-	Pos      int64 // cloud-wide, growing
+	Pos      int64 // cloud-wide, unique; see Events for the order
 	Gateway  string
 	Site     string
 	Name     wire.Name // under which it was logged

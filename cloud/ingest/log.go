@@ -187,17 +187,30 @@ func firstTime(ctx context.Context, tx *store.Tx, gateway string, f wire.First) 
 	return added == 1, err
 }
 
-// Events reads the log after a pos, oldest first, at most limit. On PostgreSQL it stops below the oldest transaction that
-// still runs: nothing can appear before what was read. Which of them a reader may see is the caller's to say.
+// Events reads the log after the event with a pos (0: from its start), at most limit, in an order into which nothing is
+// ever inserted before what was read: on PostgreSQL that of the transactions, below the oldest that still runs. A pos may
+// be drawn before that of a transaction which commits first, so the next call takes the Pos of the last event read, not
+// the highest. Which of them a reader may see is the caller's to say.
 func (i *Ingest) Events(ctx context.Context, tx *store.Tx, after int64, limit int) ([]Logged, error) {
-	return read(ctx, tx, `pos > $1 AND `+tx.Settled("xid")+` ORDER BY pos LIMIT $2`, after, limit)
+	var from sql.NullInt64 // an event that a restored database has not heard of: go on from the one before
+	if err := tx.QueryRow(ctx, `SELECT MAX(pos) FROM log WHERE pos <= $1`, after).Scan(&from); err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	where := tx.Settled("xid")
+	if from.Valid {
+		return read(ctx, tx, where+` AND (xid, pos) > (SELECT f.xid, f.pos FROM log f WHERE f.pos = $1) ORDER BY xid, pos LIMIT $2`, from.Int64, limit)
+	}
+	return read(ctx, tx, where+` ORDER BY xid, pos LIMIT $1`, limit)
 }
 
-// Newest is the pos of the newest event that Events can read; 0 when there is none.
+// Newest is the pos of the last event that Events can read now; 0 when there is none.
 func (i *Ingest) Newest(ctx context.Context, tx *store.Tx) (int64, error) {
-	var pos sql.NullInt64
-	err := tx.QueryRow(ctx, `SELECT MAX(pos) FROM log WHERE `+tx.Settled("xid")).Scan(&pos)
-	return pos.Int64, err
+	var pos int64
+	err := tx.QueryRow(ctx, `SELECT pos FROM log WHERE `+tx.Settled("xid")+` ORDER BY xid DESC, pos DESC LIMIT 1`).Scan(&pos)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return pos, err
 }
 
 func read(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Logged, error) {

@@ -162,6 +162,56 @@ func TestReaderSkipsNothing(t *testing.T) {
 	w.once(b)
 }
 
+// A transaction that began later may draw its pos earlier and commit later: who has read beyond that pos meanwhile does
+// not miss it.
+func TestReaderSkipsNoEarlierPos(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	w := newWorld(t, storetest.Open(t, dsn))
+	b := w.box("gw-1")
+	begun, drawn, committed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		committed <- storetest.Open(t, dsn).Write(t.Context(), func(tx *store.Tx) error {
+			var older string
+			if err := tx.QueryRow(t.Context(), `SELECT pg_current_xact_id()::text`).Scan(&older); err != nil {
+				return err
+			}
+			close(begun)
+			<-drawn
+			_, err := tx.Exec(t.Context(), `INSERT INTO log (gateway, site, epoch, stream, segment, seq, hash, event, received, told, effect)
+				VALUES ('gw-2', 'site-1', 1, 'audit', 1, 1, $1, $2, 0, 0, 0)`, make([]byte, 32), []byte(`{"type":"a.b","subject":"c"}`))
+			return err
+		})
+	}()
+	<-begun
+	var early []ingest.Logged
+	later := ingest.New(w.db, w.fleet, []ingest.Projection{oracle{bad: func(ingest.Logged) error {
+		close(drawn)
+		if err := <-committed; err != nil {
+			return err
+		}
+		return w.db.Read(t.Context(), func(tx *store.Tx) (err error) {
+			early, err = w.ingest.Events(t.Context(), tx, 0, 10)
+			return err
+		})
+	}}}, ingest.Options{})
+	if _, err := later.Take(t.Context(), []ingest.Payload{{Gateway: b.ID, Body: b.Block(b.Segments[0], 1, 1)}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(early) != 1 || early[0].Gateway != "gw-2" {
+		t.Fatalf("read before the later commit: %+v", early)
+	}
+	seen := make(chan int)
+	go follow(t, w, 2, seen)
+	<-seen
+	w.read(func(tx *store.Tx) error {
+		rest, err := w.ingest.Events(t.Context(), tx, early[0].Pos, 10)
+		if len(rest) != 1 || rest[0].Gateway != "gw-1" || rest[0].Pos > early[0].Pos {
+			t.Errorf("after the later commit: %+v, want the event of gw-1 with its earlier pos", rest)
+		}
+		return err
+	})
+}
+
 // awaitLock waits until somebody waits for a lock, or has got past it.
 func awaitLock(t *testing.T, db *store.DB, past <-chan struct{}) {
 	limit, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)

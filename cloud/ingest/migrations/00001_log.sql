@@ -17,6 +17,7 @@ CREATE TABLE log (
 	effect   BIGINT NOT NULL -- 0 projected, 1 a projection failed, 2 in effect under another name, 3 muted
 );
 CREATE INDEX log_name ON log (gateway, epoch, stream, segment, seq);
+CREATE INDEX log_order ON log (xid, pos);
 CREATE INDEX log_site ON log (site, pos);
 
 -- First names that took effect through a copy.
