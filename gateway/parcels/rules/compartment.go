@@ -265,7 +265,7 @@ type Compartment struct {
 	Opened  time.Duration   `json:"-"` // when it was seen to open
 	Reminds int             `json:"-"` // of 30, 90 and 180 s open
 	Ask     time.Duration   `json:"-"` // the question's end; 0: none
-	Held    time.Duration   `json:"-"` // until then nobody else may have it
+	Held    time.Duration   `json:"-"` // until then its used PIN opens it again; nobody else may have it if it is to be verified
 	HeldFor string          `json:"-"` // the parcel that was collected from it
 	Pulses  []time.Duration `json:"-"` // intents of the last minute
 }
@@ -284,7 +284,8 @@ func (c Compartment) wire() wire.Compartment {
 
 // free tells whether a courier may be given it.
 func (c Compartment) free(now Now) bool {
-	return c.Content == Vacant && c.usable(now) && c.Item != Present && now.Mono >= c.Held
+	held := c.Verify && now.Mono < c.Held // its collection was only assumed
+	return c.Content == Vacant && c.usable(now) && c.Item != Present && !held
 }
 
 // usable tells whether it may be opened by a resident or a courier.

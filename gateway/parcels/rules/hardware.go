@@ -328,12 +328,24 @@ func restartWhy(was Content, why Purpose) string {
 	return WhyRestart
 }
 
-// Started is the first input after a start: nobody stands at a screen any more.
+// Started is the first input after a start: nobody stands at a screen any more, and records that are new or could not be
+// read are said.
 type Started struct{}
 
 func (Started) apply(st *step) error {
 	for i := range st.Parcels {
 		st.settle(&st.Parcels[i])
+	}
+	for i := range st.Compartments {
+		c := &st.Compartments[i]
+		switch {
+		case c.Parcel != "" && st.parcel(c.Parcel) == nil || c.Why == WhyDamaged && c.Version == 0:
+			c.Content, c.Purpose, c.Parcel, c.Why, c.Since = NeedsCheck, "", "", WhyDamaged, st.now.Wall
+			st.record(c, wire.CompartmentMoved, cause{Why: WhyDamaged})
+		case c.Version == 0:
+			c.Since = st.now.Wall
+			st.record(c, wire.CompartmentMoved, cause{Why: "commissioned"})
+		}
 	}
 	return nil
 }
