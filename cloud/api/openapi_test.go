@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"flag"
+	"github.com/ntpc-smart-community/lobby/cloud/internal/cloudtest"
 	"os"
 	"testing"
 
@@ -14,8 +15,8 @@ var update = flag.Bool("update", false, "write docs/openapi.yaml anew")
 const openapi = "../../docs/openapi.yaml"
 
 func TestOpenAPIIsCommitted(t *testing.T) {
-	b := newBench(t, storetest.SQLite(t))
-	got, err := b.api.OpenAPI()
+	b := cloudtest.New(t, storetest.SQLite(t))
+	got, err := b.API.OpenAPI()
 	if err != nil {
 		t.Fatal(err)
 	}
