@@ -1,0 +1,90 @@
+package cloud
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/ntpc-smart-community/lobby/cloud/identity"
+)
+
+const goodCommunity = `site: {id: demo, name: 示範社區}
+issuer: https://sign-in.example
+gateways:
+  - id: gw-demo
+    event_key: 3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+units:
+  - {label: A-12-3}
+couriers:
+  - {id: black-cat, name: 黑貓, from: 08:00, to: 22:00, until: 2027-01-01}
+guards:
+  - {id: chen, masked: 陳○明, until: 2027-01-01}
+policy: {stay_hours: 48, holidays: [2026-10-10], guard_phone: 分機 100}
+households:
+  - {unit: A-12-3, from: 2026-01-01, members: [{subject: chen, name: 陳大明, role: owner}]}
+notices:
+  - {zh: 明天洗水塔, en: Water tanks are cleaned tomorrow, until: 2026-07-01}
+operators:
+  - {subject: op, name: 周工程師}
+`
+
+func TestReadCommunity(t *testing.T) {
+	c, err := ReadCommunity("c.yaml", []byte(goodCommunity))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := c.Desk
+	if c.Site.ID != "demo" || len(c.Units) != 1 || len(c.Households) != 1 || len(c.Gateways) != 1 || c.Gateways[0].ID != "gw-demo" || c.Gateways[0].EventKey[0] != 0xde ||
+		d.Couriers[0].From != 480 || d.Couriers[0].To != 1320 || d.Guards[0].Masked != "陳○明" || d.Policy.StayHours != 48 || d.Policy.Holidays[0] != "2026-10-10" ||
+		d.Policy.GuardPhone != "分機 100" || d.Notices[0].EN != "Water tanks are cleaned tomorrow" || c.Operators[0].Subject != "op" {
+		t.Errorf("ReadCommunity = %+v", c)
+	}
+}
+
+func TestReadCommunityRefuses(t *testing.T) {
+	for _, tt := range []struct{ name, old, new, want string }{
+		{"another section", "gateways:", "gateway:", `c.yaml:3:1: unknown field "gateway"`},
+		{"people, after a section", "{label: A-12-3}", "{lable: A-12-3}", `c.yaml:7:6: unknown field "lable"`},
+		{"gateway's id", "id: gw-demo", "id: GW", "c.yaml:4:9: id of a gateway; use a-z"},
+		{"event key", "event_key: 3q", "event_key: 3", "c.yaml:5:16: event_key; write what lobby-gateway keys prints"},
+		{"another site", "id: gw-demo", "id: gw-demo\n    site: other", "c.yaml:5:11: a gateway of another site"},
+		{"hour", "from: 08:00", "from: 8 Uhr", "c.yaml:9:37: from; use a time like 08:30"},
+		{"hours", "to: 22:00", "to: 07:00", "c.yaml:9:48: to is not after from"},
+		{"unknown key", "masked: 陳○明", "masked: 陳○明, pin: 123456", "c.yaml:11:29: unknown key; use one of id, masked, until"},
+		{"whole name", "陳○明", "陳大明", "c.yaml:11:24: masked is a whole name"},
+		{"stay", "stay_hours: 48", "stay_hours: 0", "c.yaml:12:22: stay_hours; use 1 to 720"},
+		{"holiday", "[2026-10-10]", "[2026-13-10]", "c.yaml:12:37: a holiday; use a day like"},
+		{"list", "notices:\n  -", "notices:\n   ", "a list is wanted here"},
+		{"nothing", "en: Water tanks are cleaned tomorrow, ", "", "c.yaml:16:6: en of 0 characters"},
+		{"two on a line", "units:\n", "x: {a: 1,\nunits: 2}\nunits:\n", "c.yaml:6:1: unknown field"},
+		{"bad YAML", "guards:", "guards: [", "c.yaml:"},
+		{"twice", "  - {id: chen,", "  - {id: chen, masked: 陳○, until: 2027-01-01}\n  - {id: chen,", "c.yaml:12:10: this id stands twice"},
+	} {
+		text := strings.Replace(goodCommunity, tt.old, tt.new, 1)
+		if text == goodCommunity {
+			t.Fatalf("%s: nothing replaced", tt.name)
+		}
+		_, err := ReadCommunity("c.yaml", []byte(text))
+		if !errors.Is(err, identity.ErrImport) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v; want %s", tt.name, err, tt.want)
+		}
+	}
+}
+
+// Whatever is read names its place, and what is accepted can be read again to the same.
+func FuzzReadCommunity(f *testing.F) {
+	f.Add(goodCommunity)
+	f.Add("site: {id: s, name: n}\nissuer: https://x\ncouriers: [{id: a}]\n")
+	f.Add("{site: {id: s, name: n}, guards: []}")
+	f.Add("guards:\n- &a {id: b}\n- *a\n")
+	f.Add("policy:\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ReadCommunity("c.yaml", []byte(text))
+		if err != nil && (!errors.Is(err, identity.ErrImport) || !strings.HasPrefix(err.Error(), "c.yaml:")) {
+			t.Errorf("%q: %v; want a place", text, err)
+		}
+		if err == nil && (c.Site.ID == "" || c.Issuer == "") {
+			t.Errorf("%q is taken for a community: %+v", text, c)
+		}
+	})
+}
