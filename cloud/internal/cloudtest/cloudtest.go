@@ -397,3 +397,6 @@ func (b *Bench) Events(id string) (stored, settled, collected wire.Event) {
 	collected = event(wire.ParcelCollected, 4)
 	return stored, settled, collected
 }
+
+// Logger writes to Log.
+func (b *Bench) Logger() *slog.Logger { return slog.New(slog.NewJSONHandler(b.Log, nil)) }
