@@ -54,7 +54,7 @@ func (f *floor) apply(ctx context.Context, c config.Config) error {
 		return err
 	}
 	screen := kiosk.New(service, f.d.o.Look, kiosk.Options{
-		Site: c.Site, Phone: c.Kiosk.Phone, Bank: frontOf(c), Log: f.d.log,
+		Site: c.Site, Phone: c.Kiosk.Phone, Bank: frontOf(c), Log: f.d.log, Trouble: f.d.settings.trouble,
 	})
 	office := desk.New(service, f.d.o.Look, desk.Options{Site: c.Site, Log: f.d.log})
 	f.service, f.shape = service, shape

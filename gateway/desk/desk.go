@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 )
 
 //go:embed words/*.json files templates

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 

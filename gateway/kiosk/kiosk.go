@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 )
 
 //go:embed words/*.json files
@@ -27,6 +27,8 @@ type Options struct {
 	Idle  time.Duration // without a touch until "still there?"; 0 means 45 s
 	Grace time.Duration // after that until the end; 0 means 20 s
 	Log   *slog.Logger  // nil discards
+	// Trouble says what of the gateway's configuration is not in force: partly, last_good, or nothing. nil: nothing.
+	Trouble func() string
 }
 
 func (o Options) withDefaults() Options {
@@ -35,6 +37,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Grace == 0 {
 		o.Grace = 20 * time.Second
+	}
+	if o.Trouble == nil {
+		o.Trouble = func() string { return "" }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

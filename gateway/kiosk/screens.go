@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 )
 
 // view builds the screen of s. It reads nothing but s and the options.
@@ -71,6 +71,12 @@ func (k *Kiosk) viewIdle(v view, s *state) view {
 	v.Screen, v.Refresh, v.DepositsOff, v.Online = "idle", 30, !f.Deposits, f.Online
 	v.Title = v.Say("idle.title")
 	v.Sizes = v.sizes(s)
+	switch k.o.Trouble() {
+	case "partly":
+		v.Trouble = v.Say("idle.config_partly")
+	case "last_good":
+		v.Trouble = v.Say("idle.config_stale")
+	}
 	v.Network, v.ClockState = v.Say("idle.offline"), v.Say("idle.clock_"+f.Clock)
 	if f.Online {
 		v.Network = v.Say("idle.online")

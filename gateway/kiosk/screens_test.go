@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 

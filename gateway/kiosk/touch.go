@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 

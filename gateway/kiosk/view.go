@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 )
 
 //go:embed templates
@@ -65,6 +65,7 @@ type view struct {
 	Online      bool
 	Network     page.Text
 	ClockState  page.Text
+	Trouble     page.Text
 	Last        *lastDrop
 
 	Door, Next         int

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/ntpc-smart-community/lobby/gateway/kiosk/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 

@@ -1,0 +1,278 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ntpc-smart-community/lobby/cmd/internal/issuer"
+	"github.com/ntpc-smart-community/lobby/cmd/internal/pki"
+	"github.com/ntpc-smart-community/lobby/configs"
+	"github.com/ntpc-smart-community/lobby/gateway"
+)
+
+// marker tells a folder that a demo made, and may remove, from one that it must not touch.
+const marker = ".lobby-demo"
+
+// tellAgain is short, so that the tour can see in a minute what else takes ten: an event that was marked delivered so long
+// ago is not told again.
+const tellAgain = 2 * time.Second
+
+// Ports are where the demo's pages listen on 127.0.0.1.
+type Ports struct {
+	Building, Kiosk, Desk, Metrics, API, CloudMetrics, Outside, Broker int
+}
+
+// FixedPorts are those of `make demo`, so that its addresses can be remembered.
+func FixedPorts() Ports {
+	return Ports{Building: 8090, Kiosk: 8080, Desk: 8443, Metrics: 9100, API: 8081, CloudMetrics: 9101, Outside: 8082, Broker: 8883}
+}
+
+// FreePorts are ports that nobody listens on now.
+func FreePorts() (Ports, error) {
+	var p Ports
+	for _, port := range []*int{&p.Building, &p.Kiosk, &p.Desk, &p.Metrics, &p.API, &p.CloudMetrics, &p.Outside, &p.Broker} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return Ports{}, err
+		}
+		defer l.Close() // kept until all are chosen: each is another
+		*port = l.Addr().(*net.TCPAddr).Port
+	}
+	return p, nil
+}
+
+func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// Demo is one running Lobby.
+type Demo struct {
+	Dir                      string
+	Ports                    Ports
+	Building, Cloud, Gateway *Process
+	Link                     *Link
+	Tap                      *Tap
+	Inbox                    *Inbox
+	CA                       *pki.CA
+
+	outside *http.Server
+	group   *errgroup.Group
+	stop    context.CancelFunc
+}
+
+// Accounts are the people of the demo who can sign in; what each may do stands in configs/community-demo.yaml.
+func Accounts() []issuer.Account {
+	return []issuer.Account{
+		{Subject: "chen", Name: "陳大明", Note: "A-12-3 住戶 resident"},
+		{Subject: "lin", Name: "林小美", Note: "A-8-1 住戶 resident"},
+		{Subject: "manager", Name: "王經理", Note: "社區經理 manager"},
+		{Subject: "operator", Name: "周工程師", Note: "市府維運 operator"},
+	}
+}
+
+// Options say where a demo runs.
+type Options struct {
+	Dir    string // must be new, empty, or an earlier demo's: that one is removed
+	Ports  Ports
+	Look   fs.FS // what all pages share
+	Tapped bool  // keep what goes over the link, to search it
+}
+
+// Open prepares a demo.
+func Open(o Options) (*Demo, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := clear(dir); err != nil {
+		return nil, err
+	}
+	ports := o.Ports
+	d := &Demo{Dir: dir, Ports: ports}
+	if err := d.files(); err != nil {
+		return nil, err
+	}
+	secret, err := d.webhookSecret()
+	if err != nil {
+		return nil, err
+	}
+	if d.Inbox, err = NewInbox(secret); err != nil {
+		return nil, err
+	}
+	if o.Tapped {
+		if d.Tap, err = NewTap(d.CA, "gw-demo"); err != nil {
+			return nil, err
+		}
+	}
+	if d.Link, err = Listen(local(ports.Broker), d.Tap); err != nil {
+		return nil, err
+	}
+	if err := d.gatewayFile(); err != nil {
+		return nil, err
+	}
+	api := "http://" + local(ports.API)
+	sign, err := issuer.New(issuer.Config{
+		URL:      "http://" + local(ports.Outside) + "/issuer",
+		Accounts: Accounts(),
+		Clients:  []issuer.Client{{ID: "lobby", Redirect: api + "/auth/callback"}},
+		Style:    "/look/look.css",
+		Now:      time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/issuer/", sign)
+	mux.Handle("/inbox", d.Inbox)
+	mux.Handle("/look/", http.StripPrefix("/look/", http.FileServerFS(o.Look)))
+	d.outside = &http.Server{Addr: local(ports.Outside), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	d.processes(api)
+	return d, nil
+}
+
+func clear(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, marker)); err != nil && len(entries) > 0 {
+		return fmt.Errorf("%s is not empty and no demo made it: name another folder with --data", dir)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	for _, sub := range []string{"", "tty", "gateway", "cloud", "root", "log"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, marker), []byte("made by lobby-demo; it removes this folder when it starts again\n"), 0o600)
+}
+
+// files copies the ready configurations and makes the certificates.
+func (d *Demo) files() error {
+	for _, name := range []string{"building-demo.yaml", "community-demo.yaml"} {
+		b, err := configs.FS.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		b = []byte(strings.ReplaceAll(string(b), "http://127.0.0.1:8082", "http://"+local(d.Ports.Outside)))
+		if name == "community-demo.yaml" {
+			keys, err := gateway.OpenKeys(filepath.Join(d.Dir, "gateway"))
+			if err != nil {
+				return err
+			}
+			b = []byte(strings.ReplaceAll(string(b), "EVENT-KEY", base64.StdEncoding.EncodeToString(keys.Public())))
+		}
+		if err := os.WriteFile(filepath.Join(d.Dir, name), b, 0o600); err != nil {
+			return err
+		}
+	}
+	var err error
+	if d.CA, err = pki.Open(filepath.Join(d.Dir, "pki"), time.Now); err != nil {
+		return err
+	}
+	_, err = d.CA.Client("gw-demo")
+	if err == nil {
+		_, err = d.CA.Server("broker")
+	}
+	if err == nil {
+		_, err = d.CA.Server("desk")
+	}
+	return err
+}
+
+// gatewayFile writes the gateway's configuration: the ready one with this demo's addresses.
+func (d *Demo) gatewayFile() error {
+	b, err := configs.FS.ReadFile("gateway-demo.yaml")
+	if err != nil {
+		return err
+	}
+	text := strings.NewReplacer(
+		"127.0.0.1:8883", d.Link.Addr(),
+		"127.0.0.1:8080", local(d.Ports.Kiosk),
+		"127.0.0.1:8443", local(d.Ports.Desk),
+		"127.0.0.1:9100", local(d.Ports.Metrics),
+	).Replace(string(b))
+	return os.WriteFile(filepath.Join(d.Dir, "gateway.yaml"), []byte(text), 0o600)
+}
+
+func (d *Demo) webhookSecret() (string, error) {
+	b := make([]byte, 32)
+	rand.Read(b)
+	secret := "whsec_" + base64.StdEncoding.EncodeToString(b)
+	return secret, os.WriteFile(filepath.Join(d.Dir, "cloud", "webhook.secret"), []byte(secret), 0o600)
+}
+
+func (d *Demo) processes(api string) {
+	in := func(name ...string) string { return filepath.Join(append([]string{d.Dir}, name...)...) }
+	d.Building = NewProcess(in("log"), "building", "sim", "building", in("building-demo.yaml"),
+		"--dir", in("tty"), "--listen", local(d.Ports.Building))
+	d.Cloud = NewProcess(in("log"), "cloud", "cloud", "serve", "--data", in("cloud"), "--listen", local(d.Ports.API),
+		"--external-url", api, "--broker-listen", local(d.Ports.Broker), "--metrics-listen", local(d.Ports.CloudMetrics),
+		"--broker-cert", in("pki", "server-broker.pem"), "--broker-key", in("pki", "server-broker.key"), "--client-ca", in("pki", "ca.pem"),
+		"--issuer", "http://"+local(d.Ports.Outside)+"/issuer", "--client-id", "lobby",
+		"--webhook", "http://"+local(d.Ports.Outside)+"/inbox", "--webhook-secret-file", in("cloud", "webhook.secret"),
+		"--tell-again", tellAgain.String())
+	d.Gateway = NewProcess(in("log"), "gateway", "gateway", "run", "--config", in("gateway.yaml"), "--data", in("gateway"))
+}
+
+// Start brings everything up: keys and community first, then the building, the cloud, the gateway.
+func (d *Demo) Start(ctx context.Context) error {
+	ctx, d.stop = context.WithCancel(ctx)
+	d.group, ctx = errgroup.WithContext(ctx)
+	d.group.Go(func() error { return d.Link.Run(ctx) })
+	d.group.Go(func() error {
+		if err := d.outside.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	if err := d.enrol(); err != nil {
+		return err
+	}
+	for _, p := range []*Process{d.Building, d.Cloud, d.Gateway} {
+		if _, err := p.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enrol does what an operator does once for a box: make the cloud's keys with the offline root key, take the root's
+// public half to the box, and bring the community and the box's own key into the cloud.
+func (d *Demo) enrol() error {
+	data := filepath.Join(d.Dir, "cloud")
+	root, err := run("cloud", "keys", "--data", data, "--root-key", filepath.Join(d.Dir, "root", "root.key"), "--fleet", "new-taipei")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(d.Dir, "root.pub"), []byte(strings.TrimSpace(root)+"\n"), 0o600); err != nil {
+		return err
+	}
+	_, err = run("cloud", "import", "--data", data, filepath.Join(d.Dir, "community-demo.yaml"))
+	return err
+}
+
+// Close stops everything that Start started.
+func (d *Demo) Close() error {
+	for _, p := range []*Process{d.Gateway, d.Cloud, d.Building} {
+		p.Stop()
+	}
+	if d.stop == nil {
+		return nil
+	}
+	d.stop()
+	err := d.outside.Close()
+	return errors.Join(err, d.group.Wait())
+}
