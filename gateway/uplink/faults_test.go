@@ -87,6 +87,9 @@ func TestDamagedEventIsNamedLost(t *testing.T) {
 			w.append(wire.Audit, 30)
 			w.append(wire.Telemetry, 30)
 			spoilt := w.spoil(s, 1, 12, at)
+			w.connect() // the loss is named, and the box restarts before the cloud hears of it
+			w.restart()
+			w.pipe = nil
 			w.connect()
 			w.append(s, 5)
 			w.settle()

@@ -57,6 +57,7 @@ func (u *Uplink) answer(ctx context.Context, payload []byte) error {
 	if v.Epoch > 0 {
 		u.status.count("forks")
 		u.log.Error("log has forked: this disk was put back or runs twice", "gateway", u.config.Gateway, "epoch", v.Epoch)
+		u.pulseDue = received // so that the cloud does not take the box for gone: what it counts began anew with its disk
 	}
 	u.fresh, u.serial, u.named, u.keys = false, a.Serial, a.State, a.KeySet
 	if u.refused == u.told {

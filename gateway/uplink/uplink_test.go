@@ -203,6 +203,12 @@ func TestOnlyTheAnswerDelivers(t *testing.T) {
 		t.Errorf("%d undelivered after a hint; want 20", got)
 	}
 	w.settle()
+	w.append(wire.Audit, 1)
+	w.handle(Message{Topic: wire.PositionTopic(site), Payload: wire.Raw(wire.Hint{
+		Epoch: h.Epoch, Stream: h.Stream, Position: wire.Position{Segment: h.Segment, Seq: h.Seq + 1, Hash: h.Hash}})})
+	if w.count("hints_refused") != 1 {
+		t.Error("a hint of another chain was believed")
+	}
 }
 
 // held counts the events of the living audit stream.
