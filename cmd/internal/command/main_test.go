@@ -31,6 +31,7 @@ func (m leakFree) Run() int {
 func TestMain(m *testing.M) {
 	testscript.Main(leakFree{m}, map[string]func(){
 		"exitcode":      func() { os.Exit(exitCode()) },
+		"lobby-cloud":   func() { os.Exit(Main(Cloud("test", look.FS()))) },
 		"lobby-gateway": func() { os.Exit(Main(Gateway("test", look.FS()))) },
 		"lobby-sim":     func() { os.Exit(Main(Sim("test", look.FS()))) },
 	})
