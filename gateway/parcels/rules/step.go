@@ -151,6 +151,9 @@ func (st *step) fate(p *Parcel, on Fate, why cause) error {
 	}
 	was := p.State
 	p.State = next
+	if on == Undone {
+		p.StoredAt = time.Time{}
+	}
 	if p.ended() {
 		p.EndedAt, p.Ended = st.now.Wall, st.now.Mono
 	} else {
