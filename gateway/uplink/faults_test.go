@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"go.etcd.io/bbolt"
 
 	"github.com/ntpc-smart-community/lobby/gateway/store"
@@ -171,4 +172,24 @@ func FuzzMessage(f *testing.F) {
 			t.Errorf("%s %q changed %+v into %+v", topics[int(n)%len(topics)], payload, before, after)
 		}
 	})
+}
+
+// invariant 9: what is too large, once it is unpacked, is counted and changes nothing
+func TestDecompressionBombIsRefused(t *testing.T) {
+	pack, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, 1)
+	w.connect()
+	w.settle()
+	for _, size := range []int{wire.MaxPart + 1, wire.MaxDecompressed + 1, 64 << 20} {
+		n := w.count("state_refused_size")
+		w.handle(Message{Topic: wire.StateTopic(site), Payload: pack.EncodeAll(make([]byte, size), nil)})
+		if w.count("state_refused_size") != n+1 || w.apply != 1 {
+			t.Errorf("%d bytes: counters %v", size, w.up.Status().Counters)
+		}
+	}
+	w.handle(Message{Topic: wire.EventsTopic(site), Payload: nil})
+	w.settle()
 }
