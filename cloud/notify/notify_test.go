@@ -145,6 +145,40 @@ func TestNobodyIsToldOfWhatIsCollected(t *testing.T) {
 		b.Send(box, stored, settled, collected)
 		b.step(t)
 		b.told(t, 0, "collected")
+		if n := b.notifier.Counts().Made; n != 0 {
+			t.Errorf("%d notices made of a collected parcel; want none", n)
+		}
+	})
+}
+
+// The next household of a reassigned parcel is told, each person by a message of their own.
+func TestTheNextHouseholdIsTold(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		stored, settled, _ := b.Events("p1")
+		b.Send(box, stored, settled)
+		b.step(t)
+		s := wire.Parcel{State: "stored", Household: "site-a-h2", Unit: "site-a-u2", PIN: b.Sealed(box, "parcel/p1", cloudtest.PINA2),
+			StoredAt: wire.At(b.Now), SettledAt: wire.At(b.Now)}
+		b.Send(box, wire.Event{Type: wire.ParcelChanged, Subject: "parcel/p1", Version: 4, State: cloudtest.Raw(s)})
+		b.step(t)
+		b.told(t, 2, "reassigned")
+		if b.ids[0] == b.ids[1] {
+			t.Error("two people got one message")
+		}
+	})
+}
+
+// What the rest of a backlog's own segment has undone is not told either.
+func TestTheRestOfTheSegmentComesFirst(t *testing.T) {
+	each(t, func(t *testing.T, b *bench) {
+		stored, settled, collected := b.Events("p1")
+		b.Pulse(box, 2)
+		head := b.Block(box, 1, 1, wire.Hash{}, 0, stored, settled)
+		b.step(t)
+		b.told(t, 0, "its segment is not whole")
+		b.Block(box, 1, 3, head, 3, collected)
+		b.step(t)
+		b.told(t, 0, "collected in its segment")
 	})
 }
 
