@@ -1,6 +1,7 @@
 package parcels_test
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -69,12 +70,22 @@ func TestABlockSentTwiceAndARebuildChangeNothing(t *testing.T) {
 		b.Block(box, 1, 1, wire.Hash{}, 0, stored, settled)
 		before, pin := byID(t, b, "p1")
 		b.Block(box, 1, 1, wire.Hash{}, 0, stored, settled)
+		b.Write(func(tx *store.Tx) error { // what the log does not know
+			_, err := tx.Exec(t.Context(), `UPDATE parcels SET id = 'ghost'`)
+			return err
+		})
 		if err := b.Ingest.Rebuild(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if after, again := byID(t, b, "p1"); !reflect.DeepEqual(before, after) || pin != again || pin.Reveal() != cloudtest.PINA1 {
 			t.Errorf("%+v, then %+v; want no change", before, after)
 		}
+		read(t, b, func(tx *store.Tx) error {
+			if _, err := b.Parcels.ByID(t.Context(), tx, box, "ghost"); !errors.Is(err, parcels.ErrUnknown) {
+				t.Errorf("a parcel that the log does not know: %v; want it gone", err)
+			}
+			return nil
+		})
 	})
 }
 
