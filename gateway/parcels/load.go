@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/clock"
@@ -23,6 +24,7 @@ const (
 	spaceTold         = "parcels.told"         // parcel -> name of the event that the cloud must have before its stay begins
 	spaceDevices      = "parcels.devices"      // board -> device
 	spaceWishes       = "parcels.wishes"       // wish -> when it was answered
+	spaceEpoch        = "parcels.epoch"        // the epoch in which the doors were last held against the store
 )
 
 // load reads what was stored. A record that is damaged costs its own subject.
@@ -91,6 +93,30 @@ func (s *Service) loadParcels(tx *store.Tx) error {
 		return fmt.Errorf("parcels: %w", err)
 	}
 	return nil
+}
+
+// lookBack sees whether the log has begun a new epoch: this disk was put back then, and what it says of a compartment is
+// held against the sensor once.
+func (s *Service) lookBack(ctx context.Context) error {
+	const key = "epoch"
+	var epoch uint64
+	var known []byte
+	err := s.deps.Store.View(func(tx *store.Tx) (err error) {
+		epoch = tx.Epoch()
+		known, err = tx.Get(spaceEpoch, key)
+		return err
+	})
+	now := strconv.FormatUint(epoch, 10)
+	if err != nil && !errors.Is(err, store.ErrDamaged) || string(known) == now {
+		return s.broken(err)
+	}
+	keep := func(tx *store.Tx, _ clock.Reading) error { return tx.Put(spaceEpoch, key, []byte(now)) }
+	if known == nil && err == nil && epoch == 1 { // a new store has nothing to be older than
+		return s.broken(s.record(ctx, keep))
+	}
+	s.deps.Log.Warn("store was put back: doors are held against it", "epoch", epoch)
+	_, err = s.step(ctx, rules.PutBack{}, keep)
+	return s.broken(err)
 }
 
 // lookTold begins the stay of parcels of which the cloud has the news: nobody is late for what he was not told.

@@ -191,6 +191,9 @@ func (s *Service) tick(ctx context.Context) error {
 		s.deps.Log.Error("time has no effect", "err", err)
 		return s.broken(err)
 	}
+	if err := s.lookBack(ctx); err != nil {
+		return err
+	}
 	if mono-s.looked >= toldEvery {
 		s.looked = mono
 		if err := s.lookTold(ctx); err != nil {

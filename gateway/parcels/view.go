@@ -100,6 +100,8 @@ func (s *Service) front(now rules.Now) Front {
 	}
 	slices.Sort(f.Blocks)
 	f.Blocks = slices.Compact(f.Blocks)
+	answers := func(c rules.Compartment) bool { return c.Door != rules.DoorUnknown }
+	f.Deposits = f.Deposits && slices.ContainsFunc(s.state.Compartments, answers)
 	return f
 }
 

@@ -74,13 +74,14 @@ const (
 	FoundEmpty    Turn = "restart_empty"  // after a restart: closed, and the sensor says empty
 	FoundAfter    Turn = "restart_after"  // after a restart: closed, and its parcel counts as collected
 	ServiceChange Turn = "service"        // put in or out of service
+	Disagrees     Turn = "disagrees"      // the store was put back, and the sensor says otherwise
 )
 
 // Turns lists every turn.
 func Turns() []Turn {
 	return []Turn{
 		Reserve, Release, Unlock, LatchOpened, NoFeedback, OutcomeLost, DoorClosed, DoorReopened, PutIn, Took, Kept, Silence, SessionLost, Doubt,
-		Resume, Inspected, Cleared, SaysVacant, SaysOccupied, Forced, LeftAjar, FoundOpen, FoundClosed, FoundEmpty, FoundAfter, ServiceChange,
+		Resume, Inspected, Cleared, SaysVacant, SaysOccupied, Forced, LeftAjar, FoundOpen, FoundClosed, FoundEmpty, FoundAfter, ServiceChange, Disagrees,
 	}
 }
 
@@ -175,6 +176,9 @@ var compartmentMoves = []CompartmentMove{
 	{NeedsCheck, FoundEmpty, anyPurpose, NeedsCheck},
 	{NeedsCheck, FoundOpen, anyPurpose, NeedsCheck},
 
+	{Vacant, Disagrees, anyPurpose, NeedsCheck},
+	{Occupied, Disagrees, anyPurpose, NeedsCheck},
+
 	{Vacant, ServiceChange, anyPurpose, Vacant},
 	{Occupied, ServiceChange, anyPurpose, Occupied},
 	{NeedsCheck, ServiceChange, anyPurpose, NeedsCheck},
@@ -229,6 +233,7 @@ const (
 	WhyRestart     = "restart"
 	WhyDamaged     = "damaged" // its record could not be read
 	WhyLockFault   = "lock_fault"
+	WhyDisagrees   = "disagrees" // the store was put back, and the sensor says otherwise
 )
 
 // Compartment is one compartment. What its JSON leaves out dies with the power.
@@ -253,6 +258,7 @@ type Compartment struct {
 	Why     string    `json:"why,omitempty"`
 	Seen    bool      `json:"seen,omitempty"` // of needs_check: it has been opened since
 	Moved   bool      `json:"moved,omitempty"`
+	Doubt   bool      `json:"doubt,omitempty"` // the store was put back since its sensor was last believed
 	Since   time.Time `json:"since"`
 
 	By      string          `json:"-"` // the visit or guard's session that uses it

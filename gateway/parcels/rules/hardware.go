@@ -51,10 +51,28 @@ func (st *step) read(c *Compartment, read drivers.LockStatus) error {
 		c.Restart = false
 		return st.restarted(c)
 	}
+	if c.Doubt {
+		c.Doubt = false
+		st.out.Compartments = append(st.out.Compartments, c.ID)
+		if c.Door == Shut && (c.Content == Vacant && c.Item == Present || c.Content == Occupied && c.Item == Empty) {
+			err := st.move(c, Disagrees, cause{Why: WhyDisagrees})
+			c.Why = WhyDisagrees
+			return err
+		}
+	}
 	if c.Door == Ajar {
 		return st.readOpen(c)
 	}
 	return st.readShut(c)
+}
+
+// What the store says may be older than what happened: each compartment's next reading is held against it.
+func (in PutBack) apply(st *step) error {
+	for i := range st.Compartments {
+		st.Compartments[i].Doubt = true
+		st.out.Compartments = append(st.out.Compartments, st.Compartments[i].ID)
+	}
+	return nil
 }
 
 func (st *step) readOpen(c *Compartment) error {

@@ -24,6 +24,9 @@ type Outcome struct {
 	Next string // id of an intent that may be needed for the next door
 }
 
+// PutBack says that the log has begun a new epoch: this disk was put back to an older state.
+type PutBack struct{}
+
 // Tick lets time have its effect.
 type Tick struct{}
 

@@ -1,0 +1,495 @@
+package parcels
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/cryptotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/gateway/wire"
+)
+
+// invariant 6: nothing here has a cloud.
+func TestWalkingParcel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		v := b.deliver()
+		known, err := b.service.HasUnit(t.Context(), v, "A-12-3")
+		b.ok(err)
+		if unknown, _ := b.service.HasUnit(t.Context(), v, "B-8-1"); !known || unknown {
+			t.Errorf("HasUnit = %v, %v", known, unknown)
+		}
+		parcel, lock := b.drop(v, "A-12-3")
+		if last := b.service.Visit(v).Last; last == nil || last.Number != lock || last.Unit != "A-12-3" {
+			t.Errorf("last drop %+v", last)
+		}
+		b.ok(b.service.Leave(t.Context(), v))
+		b.is(lock, "occupied")
+
+		r := b.collect("A-12-3", "pin", b.codes[parcel])
+		if r.Visit == "" {
+			t.Fatalf("PIN refused: %+v", r)
+		}
+		door := b.service.Visit(r.Visit).Doors[0]
+		if door.State != DoorWaiting || door.Number != lock {
+			t.Errorf("door %+v", door)
+		}
+		b.ok(b.service.Open(t.Context(), r.Visit, door.Compartment))
+		if got := b.service.Visit(r.Visit).Doors[0].State; got != DoorOpening {
+			t.Errorf("door is %s; want opening", got)
+		}
+		b.pass(time.Second)
+		if got := b.service.Visit(r.Visit).Doors[0].State; got != DoorOpen {
+			t.Errorf("door is %s; want open", got)
+		}
+		b.bank.set(lock, false)
+		b.pass(2 * time.Second)
+		b.ok(b.service.Taken(t.Context(), r.Visit, door.Compartment, true))
+		b.is(lock, "vacant")
+		b.ok(b.service.Leave(t.Context(), r.Visit))
+
+		if again := b.collect("A-12-3", "pin", b.codes[parcel]); again.Visit == "" {
+			t.Errorf("within 2 minutes: %+v", again)
+		}
+		b.pass(10 * time.Minute)
+		if late := b.collect("A-12-3", "pin", b.codes[parcel]); late.Reason != "used" || late.At.IsZero() {
+			t.Errorf("later: %+v", late)
+		}
+		if b.bank.count() != 2 { // invariant 5
+			t.Errorf("%d openings; want 2", b.bank.count())
+		}
+	})
+}
+
+func TestHouseholdCodeOpensAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, true)
+		v := b.deliver()
+		b.drop(v, "A-12-3")
+		b.drop(v, "A-12-3")
+		b.ok(b.service.Leave(t.Context(), v))
+		r := b.collect("A-12-3", "household", b.codes["h1"])
+		if doors := b.service.Visit(r.Visit).Doors; len(doors) != 2 {
+			t.Fatalf("doors %+v", doors)
+		}
+		for _, d := range b.service.Visit(r.Visit).Doors {
+			b.ok(b.service.Open(t.Context(), r.Visit, d.Compartment))
+			b.pass(time.Second)
+			b.bank.set(d.Number, false) // the sensor says empty
+			b.pass(2 * time.Second)
+			b.is(d.Number, "vacant")
+		}
+	})
+}
+
+func TestUndoKillsThePIN(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		v := b.deliver()
+		parcel, lock := b.drop(v, "A-12-3")
+		pin := b.codes[parcel]
+		b.ok(b.service.Undo(t.Context(), v))
+		b.pass(time.Second)
+		b.bank.set(lock, false)
+		b.pass(2 * time.Second)
+		b.ok(b.service.Settle(t.Context(), v, "took_back"))
+		b.ok(b.service.Leave(t.Context(), v))
+		if r := b.collect("A-12-3", "pin", pin); r.Reason != "wrong" {
+			t.Errorf("the PIN of an undone drop: %+v", r)
+		}
+	})
+}
+
+// invariants 2 and 5
+func TestCrash(t *testing.T) {
+	cases := []struct {
+		name     string
+		hold     func(*bank)
+		door     bool // open when the power comes back
+		openings int
+		content  string
+		state    string
+	}{
+		{"after intent, before energise", func(b *bank) { b.before = make(chan struct{}) }, false, 0, "needs_check", "stored_unconfirmed"},
+		{"after energise, before the outcome; door closed", func(b *bank) { b.after = make(chan struct{}) }, false, 1, "needs_check", "stored_unconfirmed"},
+		{"after energise, before the outcome; door open", func(b *bank) { b.after = make(chan struct{}) }, true, 1, "open", "intake_open"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBuilding(t, false)
+				v := b.deliver()
+				b.bank.with(func() { c.hold(b.bank) })
+				b.ok(b.service.Reserve(t.Context(), v, "A-12-3", "S"))
+				b.pass(time.Millisecond)
+				if kinds := b.read(); kinds[len(kinds)-1] != wire.UnlockIntended {
+					t.Errorf("the last event on disk is %s", kinds[len(kinds)-1])
+				}
+				b.crash()
+				b.bank.set(1, c.door)
+				asked := b.bank.asked
+				b.start()
+				b.pass(time.Minute)
+				if b.bank.asked != asked || b.bank.count() != c.openings {
+					t.Errorf("%d pulses after the start, %d in all; want none, %d", b.bank.asked-asked, b.bank.count(), c.openings)
+				}
+				b.is(1, c.content)
+				if p := b.service.Office().Parcels; len(p) != 1 || p[0].State != c.state {
+					t.Errorf("parcels %+v; want one, %s", p, c.state)
+				}
+			})
+		})
+	}
+}
+
+// invariant 1: what cannot be committed is neither shown nor done.
+func TestNothingBeforeTheCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		v := b.deliver()
+		before := fmt.Sprintf("%+v", b.service.Visit(v))
+		if err := b.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.service.Reserve(t.Context(), v, "A-12-3", "S"); err == nil {
+			t.Error("Reserve without a store gives no error")
+		}
+		b.pass(3 * time.Second)
+		if b.bank.asked != 0 {
+			t.Errorf("%d pulses without a committed intent", b.bank.asked)
+		}
+		if got := fmt.Sprintf("%+v", b.service.Visit(v)); got != before {
+			t.Errorf("shown: %s; want %s", got, before)
+		}
+	})
+}
+
+func TestEveryDoorIsReadBeforeAnyPulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		b.stop()
+		b.bank.with(func() { b.bank.silent = true })
+		b.start()
+		v := b.deliver()
+		if err := b.service.Reserve(t.Context(), v, "A-12-3", "S"); !errors.Is(err, ErrFull) {
+			t.Errorf("Reserve before any reading = %v; want ErrFull", err)
+		}
+		if err := b.service.OpenDoor(t.Context(), b.signIn(), "A-1", "test"); !errors.Is(err, ErrNotNow) {
+			t.Errorf("OpenDoor before any reading = %v; want ErrNotNow", err)
+		}
+		if b.bank.asked != 0 { // invariant 2
+			t.Error("a door was opened that nobody has read")
+		}
+	})
+}
+
+func TestGuessing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		v := b.deliver()
+		parcel, _ := b.drop(v, "A-12-3")
+		b.ok(b.service.Leave(t.Context(), v))
+		wrong := "000000"
+		if wrong == b.codes[parcel] {
+			wrong = "000001"
+		}
+		for _, unit := range []string{"A-12-3", "B-7-1", "C-99-9"} { // a parcel, none, no such unit: the same words
+			for left := 4; left >= 0; left-- {
+				if got := b.collect(unit, "pin", wrong); got.Reason != "wrong" || got.Left != left {
+					t.Errorf("%s: %+v; want wrong, %d left", unit, got, left)
+				}
+			}
+			if got := b.collect(unit, "pin", wrong); got.Reason != "locked" {
+				t.Errorf("%s: %+v; want locked", unit, got)
+			}
+		}
+		if got := b.collect("A-12-3", "pin", b.codes[parcel]); got.Reason != "locked" {
+			t.Errorf("the right PIN while locked: %+v", got)
+		}
+		b.crash()
+		b.start() // pulling the plug buys nothing
+		if got := b.collect("A-12-3", "pin", b.codes[parcel]); got.Reason != "locked" {
+			t.Errorf("the right PIN after pulling the plug: %+v", got)
+		}
+		if got := b.collect("A-12-3", "household", b.codes["h1"]); got.Visit == "" {
+			t.Errorf("the household's code has counters of its own: %+v", got)
+		}
+		g := b.signIn()
+		b.ok(b.service.UnlockUnit(t.Context(), g, "A-12-3", "id_seen"))
+		if got := b.collect("A-12-3", "pin", b.codes[parcel]); got.Visit == "" {
+			t.Errorf("after the guard has unlocked it: %+v", got)
+		}
+	})
+}
+
+// invariant 10
+func TestNoSecretInClear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		v := b.deliver()
+		b.drop(v, "A-12-3")
+		b.drop(v, "B-7-1")
+		b.ok(b.service.Leave(t.Context(), v))
+		g := b.signIn()
+		code, err := b.service.NextCode(t.Context(), g, "A-12-3", "id_seen")
+		b.ok(err)
+		b.collect("A-12-3", "pin", "123498")
+		b.read()
+		if b.codes["h1"] != code.Reveal() || fmt.Sprintf("%v %+v %#v %s", code, code, code, code) != strings.TrimSpace(strings.Repeat("[secret] ", 4)) {
+			t.Error("the code is not the one sealed, or prints itself")
+		}
+		if len(b.codes) != 5 {
+			t.Fatalf("codes of %d holders; want 5", len(b.codes))
+		}
+		file, events := b.file(), bytes.Join(b.events(), nil)
+		for holder, digits := range b.codes {
+			if bytes.Contains(file, []byte(digits)) || bytes.Contains(events, []byte(digits)) {
+				t.Errorf("the code of %s stands in clear", holder)
+			}
+		}
+		for _, word := range []string{"A-12-3", "陳", "迅達", "123498"} {
+			if bytes.Contains(events, []byte(word)) {
+				t.Errorf("events name %q", word)
+			}
+		}
+	})
+}
+
+// trace is one day's events of a building whose chance has a seed.
+func trace(t *testing.T) (all [][]byte) {
+	t.Run("day", func(t *testing.T) {
+		cryptotest.SetGlobalRandom(t, 42)
+		synctest.Test(t, func(t *testing.T) {
+			b := newBuilding(t, false)
+			v := b.deliver()
+			parcel, _ := b.drop(v, "A-12-3")
+			_, second := b.drop(v, "B-7-1")
+			b.ok(b.service.Undo(t.Context(), v))
+			b.pass(time.Second)
+			b.bank.set(second, false)
+			b.pass(2 * time.Second)
+			b.ok(b.service.Settle(t.Context(), v, "took_back"))
+			b.ok(b.service.Leave(t.Context(), v))
+			r := b.collect("A-12-3", "pin", b.codes[parcel])
+			b.ok(b.service.Open(t.Context(), r.Visit, "A-1"))
+			b.pass(5 * time.Minute)
+			b.bank.set(1, false)
+			b.pass(time.Minute)
+			all = b.events()
+		})
+	})
+	return all
+}
+
+// invariant 14
+func TestSameSeedSameTrace(t *testing.T) {
+	first, second := trace(t), trace(t)
+	if len(first) < 20 || !slices.EqualFunc(first, second, bytes.Equal) {
+		t.Errorf("two runs of %d and %d events differ", len(first), len(second))
+		for i := range min(len(first), len(second)) {
+			if !bytes.Equal(first[i], second[i]) {
+				t.Fatalf("first at %d:\n%s\n%s", i, first[i], second[i])
+			}
+		}
+	}
+}
+
+func TestWishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		v := b.deliver()
+		parcel, _ := b.drop(v, "A-12-3")
+		old, code := b.codes[parcel], b.codes["h1"]
+		b.ok(b.service.Leave(t.Context(), v))
+		done := func(kind string) (n int) {
+			for _, k := range b.read() {
+				if k == kind {
+					n++
+				}
+			}
+			return n
+		}
+		b.content.wishes = append(b.content.wishes,
+			wire.Wish{ID: "w4", Kind: wishReassign, Subject: "parcel/" + parcel, Data: []byte(`{"unit":"u2","household":"h2"}`)},
+			wire.Wish{ID: "w5", Kind: wishReassign, Subject: "parcel/none", Data: []byte(`{"unit":"u2","household":"h2"}`)},
+			wire.Wish{ID: "w6", Kind: wishReassign, Subject: "parcel/" + parcel, Version: 1, Data: []byte(`{"unit":"u2","household":"h2"}`)},
+			wire.Wish{ID: "w7", Kind: wishMint, Subject: "household/h1"},
+			wire.Wish{ID: "w8", Kind: "other", Subject: "x/y"},
+		)
+		b.apply()
+		if d, r := done(wire.WishDone), done(wire.WishRefused); d != 5 || r != 2 {
+			t.Errorf("%d done, %d refused; want 5, 2", d, r)
+		}
+		b.apply()
+		b.stop()
+		b.start()
+		if d, r := done(wire.WishDone), done(wire.WishRefused); d != 5 || r != 2 {
+			t.Errorf("answered again: %d done, %d refused; want 5, 2", d, r)
+		}
+		if r := b.collect("A-12-3", "pin", old); r.Reason != "ended" {
+			t.Errorf("the old household's PIN: %+v; want ended", r)
+		}
+		if r := b.collect("B-7-1", "pin", b.codes[parcel]); r.Visit == "" {
+			t.Errorf("the new household's PIN: %+v", r)
+		}
+		if r := b.collect("A-12-3", "household", code); r.Reason != "wrong" {
+			t.Errorf("the replaced code: %+v", r)
+		}
+		if r := b.collect("A-12-3", "household", b.codes["h1"]); r.Visit == "" {
+			t.Errorf("the next code: %+v", r)
+		}
+	})
+}
+
+func TestBoardFallsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		for range 20 { // a board that flaps is recorded so often and no more
+			b.bank.with(func() { b.bank.silent = true })
+			b.pass(5 * time.Second)
+			if !slices.ContainsFunc(b.service.Office().Tasks, func(t Task) bool { return t.Kind == TaskUnknown }) {
+				t.Error("the guard is not told")
+			}
+			b.bank.with(func() { b.bank.silent = false })
+			b.pass(5 * time.Second)
+		}
+		n := 0
+		for _, k := range b.read() {
+			if k == wire.DeviceSilent || k == wire.DeviceReturned {
+				n++
+			}
+		}
+		if n != maxFlaps { // invariant 13
+			t.Errorf("%d events; want %d", n, maxFlaps)
+		}
+	})
+}
+
+func TestStayBeginsWhenTheCloudKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		b.content.policy = wire.Policy{StayHours: 1}
+		b.apply()
+		v := b.deliver()
+		parcel, lock := b.drop(v, "A-12-3")
+		b.ok(b.service.Leave(t.Context(), v))
+		b.pass(2 * time.Hour)
+		if o := b.service.Office(); o.Parcels[0].State != "stored" || !o.Parcels[0].Deadline.IsZero() {
+			t.Errorf("nobody was told: %+v", o.Parcels[0])
+		}
+		b.delivered = true
+		b.pass(time.Minute)
+		b.stop()
+		b.start()
+		b.pass(time.Hour)
+		o := b.service.Office()
+		if o.Parcels[0].State != "overdue" || o.Tasks[0].Kind != TaskOverdue {
+			t.Fatalf("after its stay: %+v, %+v", o.Parcels[0], o.Tasks)
+		}
+		g := b.signIn()
+		b.ok(b.service.OpenDoor(t.Context(), g, compartmentID("A", lock), "overdue"))
+		b.pass(time.Second)
+		b.ok(b.service.ToOffice(t.Context(), g, parcel, "B-14", "overdue"))
+		b.bank.set(lock, false)
+		b.pass(2 * time.Second)
+		b.is(lock, "vacant")
+		if r := b.collect("A-12-3", "pin", b.codes[parcel]); r.Reason != "office" || r.Shelf != "B-14" {
+			t.Errorf("PIN of a parcel at the office: %+v", r)
+		}
+		if r, err := b.service.HandOver(t.Context(), g, parcel, "000000", ""); err != nil || r.Reason != "wrong" {
+			t.Errorf("HandOver with a wrong PIN = %+v, %v", r, err)
+		}
+		r, err := b.service.HandOver(t.Context(), g, parcel, b.codes[parcel], "")
+		b.ok(err)
+		if r.Reason != "" || len(b.service.Office().Parcels) != 0 {
+			t.Errorf("HandOver = %+v; left %+v", r, b.service.Office().Parcels)
+		}
+	})
+}
+
+// invariant 9
+func TestBadInputChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		v, g := b.deliver(), b.signIn()
+		before := len(b.events())
+		ctx := t.Context()
+		for name, err := range map[string]error{
+			"label":        ignore(b.service.Collect(ctx, "a'; --", "pin", "123456")),
+			"kind":         ignore(b.service.Collect(ctx, "A-12-3", "card", "123456")),
+			"PIN":          ignore(b.service.Collect(ctx, "A-12-3", "pin", "12345x")),
+			"code":         ignore(b.service.Deliver(ctx, "1234567")),
+			"size":         b.service.Reserve(ctx, v, "A-12-3", "XXL"),
+			"how":          b.service.Settle(ctx, v, "eaten"),
+			"dispute":      b.service.Dispute(ctx, v, "A-1", "ugly"),
+			"reason":       b.service.OpenDoor(ctx, g, "A-1", "Mr. Chen asked"),
+			"empty reason": b.service.OpenDoor(ctx, g, "A-1", ""),
+			"shelf":        b.service.ToOffice(ctx, g, "p", "shelf of Mr. Chen", "overdue"),
+			"found":        b.service.Inspect(ctx, g, "A-1", "gold", "check"),
+			"clock":        b.service.ConfirmClock(ctx, g, time.Time{}, "watch"),
+			"id":           b.service.Leave(ctx, strings.Repeat("x", 100)),
+		} {
+			if !errors.Is(err, ErrBad) {
+				t.Errorf("%s: %v; want ErrBad", name, err)
+			}
+		}
+		for name, c := range map[string]struct{ got, want error }{
+			"no unit":        {b.service.Reserve(ctx, v, "B-8-1", "S"), ErrNoUnit},
+			"no session":     {b.service.OpenDoor(ctx, "nobody", "A-1", "test"), ErrSession},
+			"no compartment": {b.service.OpenDoor(ctx, g, "Z-9", "test"), ErrUnknown},
+			"no deposit":     {b.service.Settle(ctx, v, "inside"), ErrNotNow},
+		} {
+			if !errors.Is(c.got, c.want) {
+				t.Errorf("%s: %v; want %v", name, c.got, c.want)
+			}
+		}
+		if after := len(b.events()); after != before || b.bank.asked != 0 {
+			t.Errorf("%d events more, %d pulses", after-before, b.bank.asked)
+		}
+	})
+}
+
+func ignore[T any](_ T, err error) error { return err }
+
+func TestStoppedServiceSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		b.quit()
+		b.pass(time.Second)
+		if err := b.service.Leave(t.Context(), "x"); !errors.Is(err, ErrStopped) {
+			t.Errorf("Leave = %v; want ErrStopped", err)
+		}
+	})
+}
+
+func TestScreensAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		changed, stop := b.service.Watch()
+		defer stop()
+		b.pass(time.Second)
+		for range 2 {
+			select {
+			case <-changed:
+			default:
+			}
+		}
+		b.pass(5 * time.Second)
+		select {
+		case <-changed:
+			t.Error("told of nothing")
+		default:
+		}
+		b.deliver()
+		select {
+		case <-changed:
+		default:
+			t.Error("not told of a visit")
+		}
+	})
+}
