@@ -70,7 +70,7 @@ func TestHome(t *testing.T) {
 	b.Story()
 	b.Pulse("site-a-gw", 1)
 	_, h, page := b.get(cloudtest.ResA1, "/")
-	check(t, "resident", page, []string{`lang="zh-TW"`, "18 號門", "482 913", "4071 8265", "到 6/18（四）12:00", "以下資料回報於 12:00", "黑貓 site-a", "A-1"},
+	check(t, "resident", page, []string{`lang="zh-TW"`, "18 號門", "482 913", "4071 8265", "到 6/18（四）12:00", "資料回報於 12:00", "黑貓 site-a", "A-1"},
 		[]string{"175 066", "903 714", "<script", "style=", "http://", "https://", "沒有回報"})
 	if csp := h.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || h.Get("Cache-Control") != "no-store" {
 		t.Errorf("header %v", h)
@@ -83,7 +83,7 @@ func TestHome(t *testing.T) {
 	check(t, "no household", page, []string{"您還沒有登記住戶"}, []string{"482 913", "4071 8265"})
 	b.Now = b.Now.Add(time.Hour)
 	_, _, page = b.get(cloudtest.ResA1, "/")
-	check(t, "a silent building", page, []string{"以下資料回報於 12:00。", "之後大樓沒有回報，現場取件照常", "482 913"}, nil)
+	check(t, "a silent building", page, []string{"資料回報於 12:00。", "之後大樓沒有回報，現場取件照常", "482 913"}, nil)
 	b.Collect("p-a1", 9)
 	_, _, page = b.get(cloudtest.ResA1, "/")
 	check(t, "collected", page, []string{"目前沒有包裹"}, []string{"482 913"})

@@ -9,10 +9,10 @@ import (
 
 // words are the page's sentences in one language.
 type words struct {
-	HTML, Title, SignIn, SignInHint, SignOut, OtherName         string
-	Parcels, None, NoneHint, Door, Desk, PIN, PINGone, From, To string
-	Household, HouseholdHint, NoCode, Mint, MintHint, Waiting   string
-	AsOf, Stale, Never, NoHome, NoHomeHint, Trouble, NotYours   string
+	HTML, Title, SignIn, SignInHint, SignOut, OtherName             string
+	Parcels, None, NoneHint, Door, Desk, PIN, PINGone, From, To     string
+	Household, HouseholdHint, NoCode, Mint, MintHint, Waiting       string
+	AsOf, Stale, Never, NoHome, NoHomeHint, Trouble, NotYours, Stop string
 }
 
 func wordsIn(lang string) words {
@@ -26,7 +26,7 @@ func wordsIn(lang string) words {
 			Waiting: "Waiting for the building. The old code still works there.",
 			AsOf:    "As of", Stale: "The building has not been heard since. Collecting still works.", Never: "The building has not been heard yet.",
 			NoHome: "No household is registered for you", NoHomeHint: "Please ask the manager's office to register you.",
-			Trouble: "Something went wrong on our side. Please try again later.", NotYours: "There is no such household for you.",
+			Trouble: "Something went wrong on our side. Please try again later.", NotYours: "There is no such household for you.", Stop: ". ",
 		}
 	}
 	return words{
@@ -36,9 +36,9 @@ func wordsIn(lang string) words {
 		Household: "住戶開櫃碼", HouseholdHint: "在機台輸入門牌與這 8 位數字，可開您家全部的櫃門，沒有網路也能用。",
 		NoCode: "還沒有開櫃碼。", Mint: "換新的開櫃碼", MintHint: "大樓換好之前，舊的號碼仍可使用。",
 		Waiting: "等待大樓回應中，舊的號碼在大樓仍可使用。",
-		AsOf:    "以下資料回報於", Stale: "之後大樓沒有回報，現場取件照常。", Never: "大樓尚未回報。",
+		AsOf:    "資料回報於", Stale: "之後大樓沒有回報，現場取件照常。", Never: "大樓尚未回報。",
 		NoHome: "您還沒有登記住戶", NoHomeHint: "請洽管理室為您登記。",
-		Trouble: "系統暫時有問題，請稍後再試。", NotYours: "沒有這個住戶資料。",
+		Trouble: "系統暫時有問題，請稍後再試。", NotYours: "沒有這個住戶資料。", Stop: "。",
 	}
 }
 
