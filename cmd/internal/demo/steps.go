@@ -402,7 +402,7 @@ func (t *tour) restored(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := t.aged(ctx); err != nil {
+	if err := errors.Join(t.answered(ctx), t.aged(ctx)); err != nil {
 		return err
 	}
 	messages := len(t.d.Inbox.Messages())
@@ -427,6 +427,24 @@ func (t *tour) restored(ctx context.Context) error {
 		return err
 	}
 	return t.nobodyTwice(messages)
+}
+
+// answered makes the gateway connect again and waits until the cloud's answer has covered everything: a hint alone
+// delivers nothing, and the next pulse may be a minute away.
+func (t *tour) answered(ctx context.Context) error {
+	t.d.Link.Cut()
+	t.d.Link.Mend()
+	return until(ctx, "everything to be answered for", func() (bool, any, error) {
+		var report struct {
+			Undelivered int  `json:"undelivered"`
+			Connected   bool `json:"connected"`
+		}
+		_, b, _, err := fetch(ctx, t.hand.http, http.MethodGet, "http://"+local(t.d.Ports.Metrics)+"/healthz", nil, nil)
+		if err == nil {
+			err = json.Unmarshal(b, &report)
+		}
+		return err == nil && report.Connected && report.Undelivered == 0, report, err
+	})
 }
 
 // aged waits until what the gateway has marked delivered is older than the cloud's --tell-again.

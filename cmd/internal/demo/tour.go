@@ -119,7 +119,10 @@ func (t *tour) signInCourier(ctx context.Context) (shown, error) {
 	if err := t.screen.home(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := t.screen.touch(ctx, "/deliver"); err != nil {
+	if err := until(ctx, "deposits to be taken", func() (bool, any, error) { // after a start the doors are read first
+		now, err := t.screen.touch(ctx, "/deliver")
+		return err == nil, now, err
+	}); err != nil {
 		return nil, err
 	}
 	return t.screen.touch(ctx, "/digits", "digits", t.courier)
