@@ -226,7 +226,7 @@ func (p *parts) join(o Options, secret string, server *tls.Config) (err error) {
 	p.fleet = fleet.New(p.db, p.keys, fleet.Options{Publish: p.broker.Publish, Sources: []fleet.PartSource{p.identity, parcels.Documents{}}, Log: log})
 	p.ingest = ingest.New(p.db, p.fleet, projections(), ingest.Options{TellAgain: o.TellAgain, Log: log})
 	p.parcels = parcels.New(p.fleet)
-	p.notify, err = notify.New(p.db, p.fleet, p.identity, p.parcels, notify.Options{URL: o.Webhook, Secret: secret, Log: log})
+	p.notify, err = notify.New(p.db, p.fleet, p.identity, Matters{p.parcels}, notify.Options{URL: o.Webhook, Secret: secret, Log: log})
 	if err != nil {
 		return fmt.Errorf("--webhook-secret-file: %w: %w", ErrOptions, err)
 	}

@@ -14,7 +14,6 @@ import (
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
@@ -190,44 +189,41 @@ type told struct {
 
 // compose writes the message by the parcel's state as it is now.
 func (n *Notifier) compose(ctx context.Context, one Notice) ([]byte, error) {
-	var p parcels.Parcel
-	var policy wire.Policy
+	var m Matter
 	err := n.db.Read(ctx, func(tx *store.Tx) (err error) {
-		if p, err = n.parcels.ByID(ctx, tx, one.Gateway, one.Parcel); err != nil {
-			return err
-		}
-		policy, err = parcels.ReadPolicy(ctx, tx, p.Site)
+		m, err = n.source.Matter(ctx, tx, one.Gateway, one.Parcel)
 		return err
 	})
-	switch {
-	case errors.Is(err, parcels.ErrUnknown) || err == nil && (!p.Waiting() || p.Household != one.Household):
-		return nil, errGone
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
-	due := parcels.Due(p.KnownAt, policy)
-	zh, en := words(p, due)
+	if !m.Waiting || m.Household != one.Household {
+		return nil, errGone
+	}
+	zh, en := words(m)
 	return json.Marshal(message{
 		Type: "parcel.waiting", Timestamp: one.Made.Time(),
 		Data: told{
-			Person: one.Person, Site: p.Site, Gateway: p.Gateway, Parcel: p.ID, Door: p.Door, Shelf: p.Shelf,
-			Since: p.StoredAt.Time().In(parcels.Taipei()), Due: due.Time().In(parcels.Taipei()),
-			Text: map[string]string{"zh-TW": zh, "en": en},
+			Person: one.Person, Site: one.Site, Gateway: one.Gateway, Parcel: one.Parcel, Door: m.Door, Shelf: m.Shelf,
+			Since: m.Since.Time().In(taipei()), Due: m.Due.Time().In(taipei()), Text: map[string]string{"zh-TW": zh, "en": en},
 		},
 	})
 }
 
+// taipei has no summer time.
+func taipei() *time.Location { return time.FixedZone("Asia/Taipei", 8*60*60) }
+
 // words says where the parcel is and until when.
-func words(p parcels.Parcel, due wire.Micros) (zh, en string) {
-	day := due.Time().In(parcels.Taipei())
+func words(m Matter) (zh, en string) {
+	day := m.Due.Time().In(taipei())
 	until := day.Format("1/2") + "（" + string([]rune("日一二三四五六")[day.Weekday()]) + "）" + day.Format("15:04")
 	by := day.Format("Mon 2 Jan, 15:04")
 	switch {
-	case p.Shelf != "":
-		return "您有包裹在管理室 " + p.Shelf + "，請在 " + until + " 前領取。取件碼在「我的包裹」。",
-			"Your parcel is at the guard's desk, shelf " + p.Shelf + ". Please collect it by " + by + ". The code is under My parcels."
-	case p.Door > 0:
-		door := strconv.FormatInt(p.Door, 10)
+	case m.Shelf != "":
+		return "您有包裹在管理室 " + m.Shelf + "，請在 " + until + " 前領取。取件碼在「我的包裹」。",
+			"Your parcel is at the guard's desk, shelf " + m.Shelf + ". Please collect it by " + by + ". The code is under My parcels."
+	case m.Door > 0:
+		door := strconv.FormatInt(m.Door, 10)
 		return "您有包裹在 " + door + " 號門，請在 " + until + " 前領取。取件碼在「我的包裹」。",
 			"Your parcel is behind door " + door + ". Please collect it by " + by + ". The code is under My parcels."
 	}

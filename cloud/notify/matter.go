@@ -6,11 +6,9 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
-	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
@@ -115,14 +113,11 @@ func (n *Notifier) tell(ctx context.Context, tx *store.Tx, m matter) (made int64
 	if _, err := tx.Exec(ctx, `DELETE FROM notice_matters WHERE gateway = $1 AND parcel = $2`, m.gateway, m.parcel); err != nil {
 		return 0, err
 	}
-	p, err := n.parcels.ByID(ctx, tx, m.gateway, m.parcel)
-	if errors.Is(err, parcels.ErrUnknown) || err == nil && !p.Waiting() {
-		return 0, nil
-	}
-	if err != nil {
+	now, err := n.source.Matter(ctx, tx, m.gateway, m.parcel)
+	if err != nil || !now.Waiting {
 		return 0, err
 	}
-	people, err := n.identity.MembersOf(ctx, tx, p.Site, p.Household)
+	people, err := n.identity.MembersOf(ctx, tx, now.Site, now.Household)
 	if err != nil {
 		return 0, err
 	}
@@ -130,11 +125,11 @@ func (n *Notifier) tell(ctx context.Context, tx *store.Tx, m matter) (made int64
 	if n.sign == nil {
 		state = Kept
 	}
-	now := n.o.Now().UnixMicro()
+	at := n.o.Now().UnixMicro()
 	for _, person := range people {
 		r, err := tx.Exec(ctx, `INSERT INTO notices (id, site, person, household, gateway, parcel, made, state, tries, next_at, ended)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $7, 0) ON CONFLICT (id) DO NOTHING`,
-			messageID(person.ID, p.Gateway, p.ID), p.Site, person.ID, p.Household, p.Gateway, p.ID, now, string(state))
+			messageID(person.ID, m.gateway, m.parcel), now.Site, person.ID, now.Household, m.gateway, m.parcel, at, string(state))
 		if err != nil {
 			return 0, err
 		}

@@ -21,8 +21,8 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
-	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
+	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
 //go:embed migrations/*.sql
@@ -43,6 +43,22 @@ const (
 // ErrSecret says that the webhook secret cannot be used.
 var ErrSecret = errors.New("not a webhook secret: want whsec_ and base64")
 
+// Matter is what there is to tell of a parcel, as it is now.
+type Matter struct {
+	Waiting   bool // to be collected, and the courier can no longer undo; if not, the rest means nothing
+	Site      string
+	Household string
+	Door      int64  // 0: none
+	Shelf     string // at the guard's desk
+	Since     wire.Micros
+	Due       wire.Micros
+}
+
+// Source knows the matters. Matter reads with tx alone.
+type Source interface {
+	Matter(ctx context.Context, tx *store.Tx, gateway, parcel string) (Matter, error)
+}
+
 // Options of a Notifier. Without URL notices are kept and not delivered.
 type Options struct {
 	URL    string // takes Standard Webhooks by POST
@@ -58,7 +74,7 @@ type Notifier struct {
 	db       *store.DB
 	fleet    *fleet.Fleet
 	identity *identity.Identity
-	parcels  *parcels.Parcels
+	source   Source
 	sign     *webhooks.Webhook // nil: keep
 	o        Options
 
@@ -66,8 +82,8 @@ type Notifier struct {
 }
 
 // New makes a Notifier over a database whose tables Migrate has made.
-func New(db *store.DB, f *fleet.Fleet, i *identity.Identity, p *parcels.Parcels, o Options) (*Notifier, error) {
-	n := &Notifier{db: db, fleet: f, identity: i, parcels: p, o: o}
+func New(db *store.DB, f *fleet.Fleet, i *identity.Identity, s Source, o Options) (*Notifier, error) {
+	n := &Notifier{db: db, fleet: f, identity: i, source: s, o: o}
 	if o.Client == nil {
 		n.o.Client = &http.Client{Timeout: postLimit}
 	}

@@ -11,6 +11,7 @@ import (
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/ntpc-smart-community/lobby/cloud"
 	"github.com/ntpc-smart-community/lobby/cloud/internal/cloudtest"
 	"github.com/ntpc-smart-community/lobby/cloud/notify"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
@@ -68,7 +69,7 @@ func notifier(t *testing.T, c *cloudtest.Bench, o notify.Options) *notify.Notifi
 	t.Helper()
 	o.Now = func() time.Time { return c.Now }
 	o.Jitter = func(wait time.Duration) time.Duration { return wait }
-	n, err := notify.New(c.DB, c.Fleet, c.Identity, c.Parcels, o)
+	n, err := notify.New(c.DB, c.Fleet, c.Identity, cloud.Matters{Parcels: c.Parcels}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
