@@ -70,7 +70,6 @@ type input struct {
 	do   string
 	form url.Values
 	step uint64
-	code string // set by the loop: what was wrong with it
 }
 
 // New returns the screen over service. look holds the shared style sheet, icons and htmx, and is served below /look/.

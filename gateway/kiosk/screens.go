@@ -17,7 +17,7 @@ func (k *Kiosk) view(s *state) view {
 		Refresh: seconds(k.o.Idle) + 1, Unit: s.unit, Keys: keys(), Last: last(s),
 	}
 	if s.place != "" {
-		v.Wait = seconds(s.touched.Add(k.o.Idle).Sub(time.Now()))
+		v.Wait = seconds(time.Until(s.touched.Add(k.o.Idle)))
 	}
 	if s.role == deliver && s.visit != "" {
 		v.Who, v.CanFinish = s.seen.Who, true
