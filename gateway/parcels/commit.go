@@ -46,6 +46,7 @@ func (s *Service) step(ctx context.Context, in rules.Input, with func(*store.Tx,
 		s.told[parcel] = name
 	}
 	for _, a := range out.Actions {
+		s.moving++
 		s.hands.Add(1)
 		go s.energise(ctx, committed{a})
 	}

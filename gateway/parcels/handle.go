@@ -269,7 +269,10 @@ func (s *Service) unlockUnit(ctx context.Context, a ask) answer {
 	if err != nil {
 		return answer{err: err}
 	}
-	u, _ := s.doc.UnitByLabel(a.unit)
+	u, known := s.doc.UnitByLabel(a.unit)
+	if !known { // it can be locked all the same: nobody may see the difference
+		u.ID = "none"
+	}
 	ev := wire.Event{
 		Type: grantUnlocked, Subject: "unit/" + u.ID, Data: wire.Raw(wire.Cause{Why: "guard", By: g.Guard, Reason: a.reason}),
 	}

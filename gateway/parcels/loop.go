@@ -38,7 +38,7 @@ type Service struct {
 	view     atomic.Pointer[view]
 	watchers *watchers
 
-	hands sync.WaitGroup // workers on the hardware
+	hands sync.WaitGroup // goroutines on the hardware
 
 	// What follows belongs to the loop alone.
 	state   rules.State
@@ -47,6 +47,8 @@ type Service struct {
 	devices map[string]*device
 	answers map[string]bool // wishes answered
 	locked  []grants.LockedUnit
+	gone    []goneVisit // the last ones that ended
+	moving  int         // intents whose outcome is to come
 	pruned  time.Duration
 	looked  time.Duration // for news that the cloud has
 }
@@ -126,21 +128,12 @@ func (s *Service) one(ctx, hands context.Context, polls []chan<- struct{}, tick 
 
 // drain records what is still under way at the locks.
 func (s *Service) drain(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.hands.Wait()
-	}()
-	for {
-		select {
-		case out := <-s.outcomes:
-			if err := s.outcome(ctx, out); err != nil {
-				return fmt.Errorf("parcels: %w", err)
-			}
-		case <-done:
-			return nil
+	for s.moving > 0 {
+		if err := s.outcome(ctx, <-s.outcomes); err != nil {
+			return fmt.Errorf("parcels: %w", err)
 		}
 	}
+	return nil
 }
 
 // take answers one ask. What a person asks wrongly is the asker's error; what the store cannot do ends the service.
@@ -176,6 +169,7 @@ func public(err error) error {
 
 // outcome takes what came of an intent.
 func (s *Service) outcome(ctx context.Context, out rules.Outcome) error {
+	s.moving--
 	out.Next = s.newID()
 	if _, err := s.step(ctx, out, nil); err != nil {
 		s.deps.Log.Error("outcome not recorded", "intent", out.Intent, "err", err)

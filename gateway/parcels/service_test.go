@@ -29,6 +29,9 @@ func TestWalkingParcel(t *testing.T) {
 			t.Errorf("last drop %+v", last)
 		}
 		b.ok(b.service.Leave(t.Context(), v))
+		if seen := b.service.Visit(v); !seen.Ended || seen.Role != Deliver || seen.Drops != 1 {
+			t.Errorf("the visit after its end: %+v", seen)
+		}
 		b.is(lock, "occupied")
 
 		r := b.collect("A-12-3", "pin", b.codes[parcel])

@@ -76,11 +76,37 @@ func (s *Service) publish() {
 	for _, visit := range s.state.Visits {
 		v.visits[visit.ID] = s.visit(visit, now)
 	}
+	s.remember(v)
 	for _, g := range s.state.Guards {
 		v.guards[g.ID] = Guard{ID: g.Guard, Masked: g.Masked, Until: g.Shown}
 	}
 	if old := s.view.Swap(v); !reflect.DeepEqual(old, v) {
 		s.watchers.tell()
+	}
+}
+
+// goneVisit is a visit that has ended, for the screen that still shows it.
+type goneVisit struct {
+	id   string
+	seen Visit
+}
+
+const maxGone = 32 // visits remembered after their end
+
+// remember keeps what ended visits came to.
+func (s *Service) remember(v *view) {
+	old := s.view.Load().visits
+	for _, id := range slices.Sorted(maps.Keys(old)) {
+		if _, living := v.visits[id]; living || old[id].Ended {
+			continue
+		}
+		seen := old[id]
+		seen.Ended, seen.Doors, seen.Last, seen.Undo = true, nil, nil, false
+		s.gone = append(s.gone, goneVisit{id, seen})
+	}
+	s.gone = s.gone[max(0, len(s.gone)-maxGone):]
+	for _, g := range s.gone {
+		v.visits[g.id] = g.seen
 	}
 }
 

@@ -242,3 +242,38 @@ func TestAjar(t *testing.T) {
 		t.Errorf("%d events; want 1", n)
 	}
 }
+
+// invariant 5: a disk that was put back is not believed against the sensor.
+func TestStoreWasPutBack(t *testing.T) {
+	w := newWorld(t, true)
+	d := w.courier()
+	p, lock := w.deposit(d)
+	w.must(Leave{Visit: d})
+	w.poll()
+	w.must(PutBack{})
+	w.poll()
+	w.is(lock, Occupied, p, Stored) // they agree
+	w.item(lock, false)
+	w.item(2, true)
+	w.poll()
+	w.is(lock, Occupied, p, Stored) // a sensor alone moves nothing
+	w.must(PutBack{})
+	w.poll()
+	w.is(lock, NeedsCheck, p, Stored)
+	w.is(2, NeedsCheck, "", None)
+	w.is(3, Vacant, "", None)
+}
+
+// A record that says what cannot be costs its own compartment.
+func TestSpoiledRecord(t *testing.T) {
+	w := newWorld(t, false)
+	w.state.Compartments[0].Content, w.state.Compartments[0].Restart = Open, true // without a purpose
+	w.locks[1].Latch = drivers.LatchOpen
+	w.poll()
+	if c := w.state.Compartments[0]; c.Content != NeedsCheck || c.Why != WhyDamaged {
+		t.Errorf("spoiled: %+v", c)
+	}
+	if c := w.state.Compartments[1]; c.Content != NeedsCheck || c.Why != WhyForced {
+		t.Errorf("its neighbour: %+v", c)
+	}
+}

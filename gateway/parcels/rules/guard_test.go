@@ -124,6 +124,6 @@ func TestReassign(t *testing.T) {
 func TestGuardsSessionEnds(t *testing.T) {
 	w := newWorld(t, false)
 	g := w.guard()
-	w.pass(GuardTime)
+	w.now.Mono += GuardTime                                                                    // and no tick has come since
 	w.refuses(GuardOpen{Session: g, Compartment: "A-1", Reason: "x", Intent: "i"}, ErrSession) // invariant 5
 }

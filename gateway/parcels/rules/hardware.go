@@ -20,11 +20,20 @@ func (in Polled) apply(st *step) error {
 		if c.Lock <= len(in.Locks) {
 			read = in.Locks[c.Lock-1]
 		}
-		if err := st.read(c, read); err != nil {
-			return err
+		events, pins, actions := len(st.out.Events), len(st.out.PINs), len(st.out.Actions)
+		if st.read(c, read) != nil {
+			st.out.Events, st.out.PINs, st.out.Actions = st.out.Events[:events], st.out.PINs[:pins], st.out.Actions[:actions]
+			st.spoiled(c)
 		}
 	}
 	return nil
+}
+
+// spoiled is a compartment whose record says what cannot be: it costs itself, and the bank goes on.
+func (st *step) spoiled(c *Compartment) {
+	c.Content, c.Purpose, c.Before, c.Intent, c.By = NeedsCheck, "", "", "", ""
+	c.Why, c.Seen, c.Ask, c.Lost, c.Since = WhyDamaged, false, 0, false, st.now.Wall
+	st.record(c, wire.CompartmentMoved, cause{Why: WhyDamaged})
 }
 
 // read takes one lock's reading.

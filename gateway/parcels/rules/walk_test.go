@@ -128,7 +128,11 @@ func label(in Input) string {
 
 // outcome applies an input and says what came of it.
 func (w *world) outcome(in Input) string {
+	before := fmt.Sprintf("%+v", w.state)
 	if err := w.do(in); err != nil {
+		if fmt.Sprintf("%+v", w.state) != before || w.out.Events != nil { // invariant 9
+			w.t.Errorf("%+v was refused and changed something", in)
+		}
 		return "refused: " + err.Error()
 	}
 	var said []string
