@@ -385,7 +385,7 @@ func TestStayBeginsWhenTheCloudKnows(t *testing.T) {
 		if o := b.service.Office(); o.Parcels[0].State != "stored" || !o.Parcels[0].Deadline.IsZero() {
 			t.Errorf("nobody was told: %+v", o.Parcels[0])
 		}
-		b.delivered = true
+		b.delivered.Store(true)
 		b.pass(time.Minute)
 		b.stop()
 		b.start()

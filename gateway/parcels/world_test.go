@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,7 +160,7 @@ type building struct {
 	service   *Service
 	quit      func()
 	done      chan error
-	delivered bool
+	delivered atomic.Bool
 	private   []byte // the cloud's sealing key
 	seal      wire.Key
 	content   content
@@ -218,7 +219,7 @@ func (b *building) start() {
 	doors := []BankDoor{{Number: 1, Size: "S", Lock: 1}, {Number: 2, Size: "S", Lock: 2}, {Number: 3, Size: "M", Lock: 3}, {Number: 4, Size: "L", Lock: 4}}
 	b.service, err = New(Deps{
 		Store: b.store, Clock: b.clock, Key: bytes.Repeat([]byte{7}, 32), Banks: map[string]drivers.LockBank{"A": b.bank},
-		Delivered: func(wire.Name) bool { return b.delivered },
+		Delivered: func(wire.Name) bool { return b.delivered.Load() },
 	}, Config{Gateway: gatewayID, Banks: []Bank{{ID: "A", Sensors: b.bank.item[0] != drivers.ItemUnknown, Doors: doors}}})
 	if err != nil {
 		b.t.Fatal(err)
