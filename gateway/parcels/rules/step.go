@@ -151,8 +151,8 @@ func (st *step) fate(p *Parcel, on Fate, why cause) error {
 	}
 	was := p.State
 	p.State = next
-	if on == Undone {
-		p.StoredAt = time.Time{}
+	if next == Intake {
+		p.StoredAt, p.SettledAt = time.Time{}, time.Time{}
 	}
 	if p.ended() {
 		p.EndedAt, p.Ended = st.now.Wall, st.now.Mono
@@ -171,6 +171,10 @@ func (st *step) fate(p *Parcel, on Fate, why cause) error {
 	}
 	st.pins(p, was, on, &ev)
 	st.recordParcel(p, ev)
+	if next == StoredUnconfirmed && p.SettledAt.IsZero() { // the household is told that it is probably there
+		p.SettledAt = st.now.Wall
+		st.recordParcel(p, Event{Type: wire.ParcelSettled, Tell: true})
+	}
 	return nil
 }
 
