@@ -200,7 +200,7 @@ func (w *world) push(r *rand.Rand) {
 		}
 	}
 	w.check(Polled{Bank: "A", Began: w.now.Mono, Locks: w.locks})
-	w.check(Tick{})
+	w.tick()
 	all := w.inputs()
 	in := all[7+r.IntN(len(all)-7)]
 	switch p := in.(type) {
@@ -235,6 +235,21 @@ func (w *world) push(r *rand.Rand) {
 		return
 	}
 	w.check(in)
+}
+
+// tick lets time have its effect, which it has not before the deadline that was said.
+func (w *world) tick() {
+	w.t.Helper()
+	next, waits := w.state.NextDeadline()
+	w.check(Tick{})
+	if waits && w.now.Mono >= next {
+		return
+	}
+	for _, e := range w.out.Events {
+		if p, ok := e.State.(wire.Parcel); !ok || p.State != string(Overdue) {
+			w.t.Errorf("at %v, before %v: %+v", w.now.Mono, next, e)
+		}
+	}
 }
 
 // check applies an input and looks at what must always hold.
