@@ -277,3 +277,47 @@ func TestSpoiledRecord(t *testing.T) {
 		t.Errorf("its neighbour: %+v", c)
 	}
 }
+
+// invariant 5: a door is opened for the household whose parcel is behind it, whatever a visit lists.
+func TestAnotherHouseholdsDoor(t *testing.T) {
+	w := newWorld(t, false)
+	d := w.courier()
+	p, lock := w.deposit(d)
+	w.must(Leave{Visit: d})
+	w.must(Collect{Visit: "v9", Household: "h9", Label: "C-1", Grant: "household"})
+	if seen, _ := w.state.Visit("v9"); len(seen.Doors) != 0 {
+		t.Fatalf("doors %+v", seen.Doors)
+	}
+	w.state.Visits[0].Doors = []VisitDoor{{Compartment: "A-1", Parcel: p, Mark: Waiting}}
+	w.refuses(OpenDoor{Visit: "v9", Compartment: "A-1", Intent: "i"}, ErrNotNow)
+	w.is(lock, Occupied, p, Stored)
+}
+
+func TestNextDeadline(t *testing.T) {
+	w := newWorld(t, false)
+	if at, waits := w.state.NextDeadline(); waits {
+		t.Errorf("idle, and waits for %v", at)
+	}
+	until := func(what string, want time.Duration) {
+		t.Helper()
+		if at, waits := w.state.NextDeadline(); !waits || at-w.now.Mono != want {
+			t.Errorf("%s: %v; want %v", what, at-w.now.Mono, want)
+		}
+	}
+	d := w.courier()
+	until("a courier", CourierIdle)
+	w.reserve(d)
+	w.moves(drivers.Opened)
+	until("an open door", reminds()[0])
+	w.close(1)
+	w.must(Settle{Visit: d, How: Inside})
+	until("an undo", UndoTime)
+	w.must(Leave{Visit: d})
+	v := w.resident("pin")
+	w.open(v, 1)
+	w.moves(drivers.Opened)
+	w.close(1)
+	until("a question", AskTime)
+	w.must(Answer{Visit: v, Compartment: "A-1", Taken: true})
+	until("a held door", HoldTime)
+}

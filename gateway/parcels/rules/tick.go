@@ -47,8 +47,8 @@ func (Tick) apply(st *step) error {
 }
 
 // using tells whether a compartment still waits for what becomes of a parcel.
-func (st *step) using(parcel string) bool {
-	return slices.ContainsFunc(st.Compartments, func(c Compartment) bool { return c.Parcel == parcel })
+func (s State) using(parcel string) bool {
+	return slices.ContainsFunc(s.Compartments, func(c Compartment) bool { return c.Parcel == parcel })
 }
 
 // reachable tells whether a parcel could have been collected: nobody is late behind a door that does not open.
@@ -110,7 +110,7 @@ func (s State) NextDeadline() (time.Duration, bool) {
 		}
 	}
 	for _, p := range s.Parcels {
-		if p.ended() {
+		if p.ended() && !s.using(p.ID) {
 			all = append(all, p.Ended+HoldTime)
 		}
 	}
