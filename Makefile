@@ -23,7 +23,7 @@ demo: ## a building to play with: lockers, gateway, broker and cloud, all on thi
 tour: ## the demo plays a parcel's whole life by itself and checks each step (under 60 s)
 	go run ./cmd/lobby-demo tour
 
-test: deps lint race fuzz ## all tests: real pty, broker, SQLite and PostgreSQL; lint; 10 s of each fuzz target
+test: deps lint race tour fuzz ## all tests: real pty, broker, SQLite and PostgreSQL; lint; the tour; 10 s of each fuzz target
 
 race: deps
 	CGO_ENABLED=1 go test -race -timeout 8m ./...
