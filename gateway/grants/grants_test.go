@@ -227,7 +227,7 @@ func TestCodes(t *testing.T) {
 	} {
 		first := d.code(h)
 		second := d.code(h)
-		if len(second.Digits) != 8 || len(first.Events) != 1 || len(second.Events) != 2 || second.Events[0].Type != Ended {
+		if len(second.Digits) != 8 || len(first.Events) != 1 || len(second.Events) != 2 || second.Events[0].Type != wire.CredentialEnded {
 			t.Fatalf("%s: minted %+v, then %+v", h.Purpose, first, second)
 		}
 		guess := func(s Secret, of Subject) bool {

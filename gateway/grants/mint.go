@@ -44,9 +44,6 @@ const (
 	spaceGuesses = "grants.guesses" // "unit", label -> rules.Unit; "screen", purpose -> rules.Screen
 )
 
-// Ended is the type of the event by which a code ends; its state is a wire.Credential.
-const Ended = "credential.ended"
-
 // ErrCrowded says that no code could be found that its neighbours do not have.
 var ErrCrowded = errors.New("no free code found")
 
@@ -235,7 +232,7 @@ func (b *Book) MintCode(tx *store.Tx, h Holder, id string, now time.Time, key wi
 		}
 		kept.Ended, kept.At = "replaced", wire.At(now)
 		kept.Version++
-		m.Events = append(m.Events, credential(Ended, old, kept.Version, wire.Credential{
+		m.Events = append(m.Events, credential(wire.CredentialEnded, old, kept.Version, wire.Credential{
 			Purpose: string(h.Purpose), Holder: holder, Until: kept.Until, Ended: kept.Ended,
 		}))
 		return tx.Put(spaceCodes, k, wire.Raw(kept))

@@ -274,7 +274,7 @@ func (s *Service) unlockUnit(ctx context.Context, a ask) answer {
 		u.ID = "none"
 	}
 	ev := wire.Event{
-		Type: grantUnlocked, Subject: "unit/" + u.ID, Data: wire.Raw(wire.Cause{Why: "guard", By: g.Guard, Reason: a.reason}),
+		Type: wire.GrantUnlocked, Subject: "unit/" + u.ID, Data: wire.Raw(wire.Cause{Why: "guard", By: g.Guard, Reason: a.reason}),
 	}
 	err = s.record(ctx, func(tx *store.Tx, now clock.Reading) error {
 		locked, err := s.book.Unlock(tx, a.unit, now.Time)
@@ -285,9 +285,6 @@ func (s *Service) unlockUnit(ctx context.Context, a ask) answer {
 	}, ev)
 	return answer{err: errors.Join(err, s.lookLocked())}
 }
-
-// grantUnlocked is the type of the event by which a guard ends a unit's lock.
-const grantUnlocked = "grant.unlocked"
 
 func (s *Service) nextCode(ctx context.Context, a ask) answer {
 	g, err := s.signedIn(a.visit)
@@ -301,15 +298,12 @@ func (s *Service) nextCode(ctx context.Context, a ask) answer {
 	var m grants.Minted
 	id := s.newID()
 	ev := wire.Event{
-		Type: codeHanded, Subject: "unit/" + u.ID, Data: wire.Raw(wire.Cause{Why: "guard", By: g.Guard, Reason: a.reason}),
+		Type: wire.CredentialHanded, Subject: "unit/" + u.ID, Data: wire.Raw(wire.Cause{Why: "guard", By: g.Guard, Reason: a.reason}),
 	}
 	mint := s.minting(grants.Holder{Purpose: grants.Household, ID: u.Household, Unit: u.ID}, id, &m)
 	err = s.record(ctx, mint, ev)
 	return answer{code: m.Digits, err: err}
 }
-
-// codeHanded is the type of the event by which a guard handed a new code to a household.
-const codeHanded = "credential.handed"
 
 func (s *Service) confirmClock(ctx context.Context, a ask) answer {
 	g, err := s.signedIn(a.visit)

@@ -36,6 +36,9 @@ const (
 	WishDone          = "wish.done"           // subject wish/ID; Data: WishOutcome
 	WishRefused       = "wish.refused"        // subject wish/ID; Data: WishOutcome
 	CredentialMinted  = "credential.minted"   // subject credential/ID; State: Credential
+	CredentialEnded   = "credential.ended"    // State: Credential, without its code
+	CredentialHanded  = "credential.handed"   // a guard showed a household its next code; subject unit/ID; Data: Cause
+	GrantUnlocked     = "grant.unlocked"      // a guard ended the lock of a unit after wrong guesses; Data: Cause
 	GrantRefused      = "grant.refused"       // Data: Refused; a guess that opened nothing
 	SessionStarted    = "session.started"     // subject session/ID; Data: Session
 	SessionEnded      = "session.ended"       // subject session/ID; Data: Session
