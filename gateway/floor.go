@@ -25,11 +25,11 @@ type floor struct {
 	d      *daemon
 	failed chan error // the service ended by itself
 
-	mu      sync.Mutex
-	service *parcels.Service
-	shape   []config.Locker
-	stop    func()
+	mu    sync.Mutex // one apply or close at a time
+	shape []config.Locker
+	stop  func()
 
+	service     atomic.Pointer[parcels.Service]
 	kiosk, desk atomic.Pointer[http.Handler]
 }
 
@@ -42,7 +42,7 @@ func (f *floor) apply(ctx context.Context, c config.Config) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	shape := doorsOf(c)
-	if f.service != nil && reflect.DeepEqual(shape, f.shape) {
+	if f.stop != nil && reflect.DeepEqual(shape, f.shape) {
 		return nil
 	}
 	if f.stop != nil {
@@ -57,7 +57,8 @@ func (f *floor) apply(ctx context.Context, c config.Config) error {
 		Site: c.Site, Phone: c.Kiosk.Phone, Bank: frontOf(c), Log: f.d.log, Trouble: f.d.settings.trouble,
 	})
 	office := desk.New(service, f.d.o.Look, desk.Options{Site: c.Site, Log: f.d.log})
-	f.service, f.shape = service, shape
+	f.shape = shape
+	f.service.Store(service)
 	setHandler(&f.kiosk, screen)
 	setHandler(&f.desk, office)
 	f.start(ctx, service, screen)
@@ -92,12 +93,10 @@ func (f *floor) close() {
 	}
 }
 
-// applied tells the service that a new state document is in force.
+// applied tells the service that a new state document is in force. It never blocks.
 func (f *floor) applied() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.service != nil {
-		f.service.Applied()
+	if s := f.service.Load(); s != nil {
+		s.Applied()
 	}
 }
 

@@ -97,7 +97,7 @@ func (d *daemon) open(ctx context.Context) error {
 	}
 	d.clock = clock.New(d.store.Boot(), floor, clock.System())
 	d.clock.Kept(timeKeeper())
-	started := wire.Event{Type: wire.GatewayStarted, Subject: "gateway", Data: wire.Raw(wire.Start{Version: d.o.Version, Boot: d.store.Boot()})}
+	started := wire.Event{Type: wire.GatewayStarted, Subject: "gateway/" + d.settings.config().Gateway, Data: wire.Raw(wire.Start{Version: d.o.Version, Boot: d.store.Boot()})}
 	d.clock.Now().Stamp(&started)
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.Append(wire.Audit, started)

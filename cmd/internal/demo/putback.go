@@ -265,7 +265,11 @@ func (t *tour) unplugged(ctx context.Context) error {
 		return fmt.Errorf("%d parcels wait: %w", len(waiting), err)
 	}
 	collected, err := t.fetch(ctx, t.linHome.Unit, "household", t.linCode)
-	t.seen["collected_from"] = collected
+	if err != nil {
+		return err
+	}
+	places, err := t.d.leaks(t.secrets) // once more, after everything that went wrong
+	t.seen["collected_from"], t.seen["codes"], t.seen["places_searched_for_codes"] = collected, len(t.secrets), places
 	return err
 }
 
