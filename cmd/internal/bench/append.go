@@ -30,7 +30,7 @@ type appends struct {
 func (a appends) figure() Figure {
 	return of(Figure{
 		Name: fmt.Sprintf("append/%d", a.writers), Value: a.real.rate(), Unit: "events/s", Ceiling: a.bare.rate(),
-		How:  fmt.Sprintf("state and event by gateway/store.Update, synced, %d writing at once; %.1f shared a sync", a.writers, a.batch()),
+		How:  fmt.Sprintf("state and event together through gateway/store.Update, by %d at once, each on disk when its call returns; %.1f to a sync", a.writers, a.batch()),
 		Bare: "bbolt alone: one transaction a sync with as many puts of the same bytes",
 	})
 }

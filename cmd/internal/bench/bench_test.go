@@ -79,7 +79,7 @@ func TestMarkdown(t *testing.T) {
 	for _, want := range []string{
 		"Machine: 2 cores, linux/amd64, go1.26; load 0.10 when the run began; 2026-05-01 08:00 UTC.",
 		"| `append/64` | 4800 events/s | 9600 events/s | 0.50 | none | ",
-		"48.0 shared a sync",
+		"by 64 at once, each on disk when its call returns; 48.0 to a sync",
 		"| `pin-to-frame` | 30.0 ms | 15.0 ms | 2.00 | none | ",
 		"| `pin-to-frame/p50` | 30.0 ms | 15.0 ms | 2.00 | none | ",
 		"| `pin-to-frame/p99` | 40.0 ms | 20.0 ms | 2.00 | none | ",

@@ -70,7 +70,7 @@ type sizes struct {
 }
 
 func full() sizes {
-	return sizes{turns: 8, turn: 500 * time.Millisecond, doors: 12, openings: 64, pause: 600 * time.Millisecond, events: 20_000, drains: 2}
+	return sizes{turns: 8, turn: 500 * time.Millisecond, doors: 12, openings: 64, pause: 600 * time.Millisecond, events: 20_000, drains: 4}
 }
 
 // results are what one run found.
