@@ -77,7 +77,7 @@ between machines, values cannot. The ceilings are strict: they hash, sign, judge
 
 A percentile is a sample that was measured (nearest rank): with fewer than a hundred samples p99 is the slowest one.
 The latch, which takes 0.6 s, comes after the frame and is in neither side of ` + "`pin-to-frame`" + `, and both sides are polled each
-second meanwhile. The slowest opening of either side mostly met a poll on the line, or somebody else's sync on the disk:
+second meanwhile. The slowest opening of either side probably met a poll on the line, or somebody else's sync on the disk:
 the ratio of p99 moves with that chance (0.78, 1.00 and 1.40 in three runs on a shared machine); that of p50 stays.
 
 Where a target stands, the value must not be below it. That of ` + "`drain`" + `: after a week without the cloud, in which a large
