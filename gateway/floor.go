@@ -107,8 +107,8 @@ func (f *floor) deps() parcels.Deps {
 	}
 	return parcels.Deps{
 		Store: f.d.store, Clock: f.d.clock, Key: f.d.keys.PINs, Banks: banks, Log: f.d.log,
-		Delivered: f.d.delivered,
-		Online:    func() bool { return f.d.uplink != nil && f.d.uplink.Status().Connected },
+		Delivered: f.d.delivered, Full: f.d.full.Load,
+		Online: func() bool { return f.d.uplink != nil && f.d.uplink.Status().Connected },
 	}
 }
 

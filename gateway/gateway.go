@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,6 +56,7 @@ type daemon struct {
 	uplink   *uplink.Uplink // nil: no cloud is configured
 	settings *settings
 	floor    *floor
+	full     atomic.Bool // the log is over its quota, and nothing left in it may go
 }
 
 // Run runs a gateway until ctx ends. It comes up with whatever is left when something is missing, and says so on health;
@@ -196,14 +198,14 @@ func (d *daemon) keep(ctx context.Context) error {
 	ticker := time.NewTicker(pruneEvery)
 	defer ticker.Stop()
 	for {
+		d.clock.Kept(timeKeeper())
+		if err := d.prune(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-		}
-		d.clock.Kept(timeKeeper())
-		if err := d.prune(ctx); err != nil {
-			return err
 		}
 	}
 }
@@ -213,13 +215,18 @@ func (d *daemon) prune(ctx context.Context) error {
 		now := d.clock.Now()
 		var stamp wire.Event
 		now.Stamp(&stamp)
+		var pruned store.Pruned
 		err := d.store.Update(ctx, func(tx *store.Tx) error {
-			pruned, err := tx.Prune(now.Time, stamp)
-			more = pruned.More
+			var err error
+			pruned, err = tx.Prune(now.Time, stamp)
 			return err
 		})
 		if err != nil {
 			return err
+		}
+		more = pruned.More
+		if d.full.Swap(pruned.Over) != pruned.Over {
+			d.log.Warn("log is over its quota: deposits are refused", "over", pruned.Over)
 		}
 	}
 	return nil

@@ -40,8 +40,12 @@ type Deps struct {
 	Banks     map[string]drivers.LockBank // by id; one that offers Health() []drivers.Health has its boards watched
 	Delivered func(wire.Name) bool        // the cloud has committed the event: the stay of its parcel begins
 	Online    func() bool                 // the cloud answers; only shown
+	Full      func() bool                 // the log has no room left for more deposits; nil: it has. All else goes on
 	Log       *slog.Logger
 }
+
+// full tells whether deposits are refused, so that what is inside can still be collected and recorded.
+func (d Deps) full() bool { return d.Full != nil && d.Full() }
 
 // ErrConfig says that the banks cannot be so.
 var ErrConfig = errors.New("impossible bank")

@@ -83,6 +83,9 @@ func (s *Service) input(a ask) (rules.Input, error) {
 	if a.do == doReassign {
 		return rules.Reassign{Session: a.visit, Parcel: a.parcel, Unit: u.ID, Household: u.Household, Label: u.Label, Reason: a.reason}, nil
 	}
+	if s.deps.full() {
+		return nil, fmt.Errorf("the log has no room for more: %w", ErrFull)
+	}
 	return rules.ReserveDoor{
 		Visit: a.visit, Unit: u.ID, Household: u.Household, Label: u.Label, Size: a.size, Low: u.Low, Parcel: s.newID(), Intent: s.newID(),
 	}, nil

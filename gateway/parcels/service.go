@@ -136,7 +136,7 @@ func (s *Service) Applied() {
 // What both look at. None of these waits for anything.
 
 // Front is what the idle screen shows.
-func (s *Service) Front() Front { return s.view.Load().front(s.deps.Clock.Now(), s.deps.Online) }
+func (s *Service) Front() Front { return s.view.Load().front(s.deps.Clock.Now(), s.deps) }
 
 // Visit gives a visit as it stands; one that has ended, or never was, is Ended.
 func (s *Service) Visit(id string) Visit { return s.view.Load().visit(id) }

@@ -379,3 +379,28 @@ func TestScreensAreTold(t *testing.T) {
 		}
 	})
 }
+
+// What gives way when the log is full are new deposits: what is inside can still be collected. // invariant 7
+func TestFullLogTakesNoDeposit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, true)
+		v := b.deliver()
+		parcel, lock := b.drop(v, "A-12-3")
+		b.full.Store(true)
+		if err := b.service.Reserve(t.Context(), v, "A-12-3", "S"); !errors.Is(err, ErrFull) {
+			t.Errorf("Reserve with a full log = %v, want %v", err, ErrFull)
+		}
+		b.ok(b.service.Leave(t.Context(), v))
+		if b.service.Front().Deposits {
+			t.Error("the idle screen still takes deposits")
+		}
+		r := b.collect("A-12-3", "pin", b.codes[parcel])
+		b.ok(b.service.Open(t.Context(), r.Visit, compartmentID("A", lock)))
+		b.pass(time.Second)
+		b.is(lock, "open")
+		b.full.Store(false)
+		if !b.service.Front().Deposits {
+			t.Error("no deposits although there is room again")
+		}
+	})
+}

@@ -22,10 +22,11 @@ type view struct {
 	desk    Office
 }
 
-func (v *view) front(now clock.Reading, online func() bool) Front {
+func (v *view) front(now clock.Reading, d Deps) Front {
 	f := v.idle
 	f.Free, f.Sizes, f.Blocks = maps.Clone(f.Free), slices.Clone(f.Sizes), slices.Clone(f.Blocks)
-	f.Now, f.Clock, f.Online = now.Time, clockWord(now.Quality), online != nil && online()
+	f.Now, f.Clock, f.Online = now.Time, clockWord(now.Quality), d.Online != nil && d.Online()
+	f.Deposits = f.Deposits && !d.full()
 	for _, n := range v.notices {
 		if n.Until == 0 || n.Until > wire.At(now.Time) {
 			f.Notice = Notice{ZH: n.ZH, EN: n.EN}

@@ -50,6 +50,7 @@ type building struct {
 	quit      func()
 	done      chan error
 	delivered atomic.Bool
+	full      atomic.Bool
 	private   []byte // the cloud's sealing key
 	seal      wire.Key
 	content   content
@@ -109,6 +110,7 @@ func (b *building) start() {
 	b.service, err = New(Deps{
 		Store: b.store, Clock: b.clock, Key: bytes.Repeat([]byte{7}, 32), Banks: map[string]drivers.LockBank{"A": b.bank},
 		Delivered: func(wire.Name) bool { return b.delivered.Load() },
+		Full:      func() bool { return b.full.Load() },
 	}, Config{Gateway: gatewayID, Banks: []Bank{{ID: "A", Sensors: b.bank.item[0] != drivers.ItemUnknown, Doors: doors}}})
 	if err != nil {
 		b.t.Fatal(err)
