@@ -239,6 +239,10 @@ func (k *Kiosk) inside(ctx context.Context, s *state, door *Door, how string) er
 }
 
 func (k *Kiosk) settleDeposit(ctx context.Context, s *state, how string) error {
+	s.shut = 0
+	if door, _ := atHand(s.seen); door != nil && door.State == parcels.DoorOpen {
+		s.shut = door.Number
+	}
 	err := k.parcels.Settle(ctx, s.visit, how)
 	if errors.Is(err, parcels.ErrFull) {
 		s.seen = k.parcels.Visit(s.visit)
@@ -266,7 +270,7 @@ func (k *Kiosk) reserve(ctx context.Context, s *state) error {
 	case err != nil:
 		return err
 	}
-	s.emptyFor = ""
+	s.emptyFor, s.shut = "", 0
 	k.to(s, "visit")
 	return nil
 }

@@ -8,7 +8,10 @@ import (
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
-const callLimit = 10 * time.Second // for one call of the service: it waits for a commit, never for a door
+const (
+	callLimit = 10 * time.Second // for one call of the service: it waits for a commit, never for a door
+	farewell  = 15 * time.Second // for a word of thanks: the next person waits behind it
+)
 
 // state is the screen as it stands. The loop alone touches it.
 type state struct {
@@ -24,6 +27,7 @@ type state struct {
 	front                    Front
 	pick                     string // size chosen
 	emptyFor                 string // compartment that the courier has found empty
+	shut                     int    // door that the courier had no use for and left open; 0: none
 	dispute                  string // compartment in question
 	verdict                  Verdict
 	problem                  problem
@@ -78,6 +82,8 @@ func (k *Kiosk) next(s *state) time.Time {
 		return s.touched.Add(k.o.Idle + k.o.Grace)
 	case s.resting():
 		return time.Now().Truncate(time.Minute).Add(time.Minute)
+	case s.over():
+		return s.touched.Add(farewell)
 	}
 	return s.touched.Add(k.o.Idle)
 }
@@ -85,13 +91,22 @@ func (k *Kiosk) next(s *state) time.Time {
 // resting tells whether nobody is at the screen, as far as can be known.
 func (s *state) resting() bool { return s.place == "" && s.settings == (settings{lang: page.Chinese}) }
 
+// over tells whether the visit is done and only thanks are said: nobody is asked whether he is still there.
+func (s *state) over() bool {
+	if s.place != "visit" || s.role != collect {
+		return s.place == "handed"
+	}
+	door, next := atHand(s.seen)
+	return door == nil && next == nil
+}
+
 // pass lets time have its effect. Nothing physical hangs on it: a door that is open stays open.
 func (k *Kiosk) pass(ctx context.Context, s *state, now time.Time) {
 	waited := now.Sub(s.touched)
 	switch {
 	case s.resting():
 		k.look(s)
-	case waited >= k.o.Idle+k.o.Grace || (s.place == "" && waited >= k.o.Idle):
+	case waited >= k.o.Idle+k.o.Grace || (s.place == "" && waited >= k.o.Idle) || (s.over() && waited >= farewell):
 		k.leave(ctx, s)
 		k.reset(s)
 	case waited >= k.o.Idle && !s.still:

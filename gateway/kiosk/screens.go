@@ -2,6 +2,7 @@ package kiosk
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/page"
@@ -12,12 +13,19 @@ func (k *Kiosk) view(s *state) view {
 	v := view{
 		words: k.words, pages: k.pages, Version: s.version, Step: s.step, Role: s.role,
 		Lang: s.lang, Large: s.large, Contrast: s.contrast, Low: s.low,
-		Site: k.o.Site, Hall: k.o.Hall, Phone: cmp.Or(s.front.Phone, k.o.Phone),
+		Site: k.o.Site, Hall: k.o.Hall, Phone: phone(s.lang, cmp.Or(s.front.Phone, k.o.Phone)),
 		Day: page.BothDays(s.lang, s.front.Now), Clock: page.Clock(s.front.Now),
 		Refresh: seconds(k.o.Idle) + 1, Unit: s.unit, Keys: keys(), Last: last(s),
 	}
 	if s.place != "" {
-		v.Wait = seconds(time.Until(s.touched.Add(k.o.Idle)))
+		v.Wait, v.WaitFor = seconds(time.Until(s.touched.Add(k.o.Idle))), "wait.ask"
+	}
+	if s.over() {
+		v.Wait, v.WaitFor = seconds(time.Until(s.touched.Add(farewell))), "wait.home"
+		v.Refresh = seconds(farewell) + 1
+	}
+	if s.shut != 0 {
+		v.Also = v.Say("door.also_shut", "Door", doorName(s.shut))
 	}
 	if s.role == deliver && s.visit != "" {
 		v.Who, v.CanFinish = s.seen.Who, true
@@ -43,6 +51,14 @@ func (k *Kiosk) view(s *state) view {
 		v = v.problem(s.problem.code, s.problem.message, s.problem.args...)
 	}
 	return v
+}
+
+// phone writes the guard's number for a language: an extension's word is the only part that needs it.
+func phone(l page.Lang, number string) string {
+	if l == page.English {
+		return strings.ReplaceAll(number, "分機", "ext.")
+	}
+	return number
 }
 
 func last(s *state) *lastDrop {

@@ -45,7 +45,10 @@ func (k *Kiosk) take(ctx context.Context, s *state, in *input) view {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	s.touched, s.problem = time.Now(), problem{}
+	s.touched = time.Now()
+	if in.do != "/settings" { // who changes the language wants to read what was wrong
+		s.problem = problem{}
+	}
 	err := k.do(ctx, s, in)
 	k.look(s)
 	refused := 0

@@ -35,8 +35,9 @@ type view struct {
 	Site, Hall, Phone string
 	Day               page.Text
 	Clock             string
-	Refresh           int // seconds until a browser without scripts asks again
-	Wait              int // seconds until the person is asked; 0: not said
+	Refresh           int    // seconds until a browser without scripts asks again
+	Wait              int    // seconds until the person is asked; 0: not said
+	WaitFor           string // message that says what then happens
 
 	Unit     string
 	Who      string // beside the role: the unit, the carrier
@@ -70,6 +71,7 @@ type view struct {
 
 	Door, Next         int
 	DoorName, NextName string
+	Also               page.Text // what is to be done besides
 	Phase              string
 	Trail              []stop
 	Bank               [][]drawn
