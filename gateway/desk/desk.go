@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/page"
@@ -118,7 +119,7 @@ func (d *Desk) write(w http.ResponseWriter, v *view, code int) {
 const languageCookie = "__Host-lang"
 
 func (d *Desk) language(w http.ResponseWriter, r *http.Request) {
-	form, err := page.Form(r, "lang")
+	form, err := page.Form(r, "lang", "back")
 	if err != nil {
 		http.Error(w, "choose zh-TW or en", http.StatusBadRequest)
 		return
@@ -127,7 +128,16 @@ func (d *Desk) language(w http.ResponseWriter, r *http.Request) {
 		Name: languageCookie, Value: string(page.ParseLang(form.Get("lang"))), Path: "/", MaxAge: 365 * 24 * 60 * 60,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, local(form.Get("back")), http.StatusSeeOther)
+}
+
+// local returns path where it is one of the desk's own pages, else its first page.
+func local(path string) string {
+	door, ok := strings.CutPrefix(path, "/door/")
+	if ok && door != "" && !strings.ContainsAny(door, "/\\.") || slices.Contains([]string{"/shelf", "/households", "/time"}, path) {
+		return path
+	}
+	return "/"
 }
 
 func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {

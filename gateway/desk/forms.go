@@ -30,6 +30,7 @@ type form struct {
 	fields []string
 	coded  bool   // overrides a lock or mints a code: the guard's own code is asked again
 	back   string // where it leads when done; empty: the page is drawn at once
+	said   string // what the page it leads to says was done: one of done()
 	show   func(*view, *http.Request) int
 	do     func(ctx context.Context, o override, v *view, r *http.Request, in url.Values) error
 }
@@ -46,9 +47,9 @@ func (d *Desk) forms() map[string]form {
 				return d.parcels.OpenDoor(ctx, o.session, r.PathValue("compartment"), o.reason)
 			},
 		},
-		"/door/{compartment}/inside":  {fields: []string{"what", "shelf"}, back: "here", show: showDoor, do: d.inside},
-		"/door/{compartment}/service": {fields: []string{"set"}, back: "here", show: showDoor, do: d.service},
-		"/shelf/{parcel}":             {fields: []string{"what", "pin"}, back: "/shelf", show: showShelf, do: d.shelf},
+		"/door/{compartment}/inside":  {fields: []string{"what", "shelf"}, back: "here", said: "inside", show: showDoor, do: d.inside},
+		"/door/{compartment}/service": {fields: []string{"set"}, back: "here", said: "service", show: showDoor, do: d.service},
+		"/shelf/{parcel}":             {fields: []string{"what", "pin"}, back: "/shelf", said: "shelf", show: showShelf, do: d.shelf},
 		"/households/unlock":          {fields: []string{"unit"}, coded: true, show: showPlain("households"), do: d.unlock},
 		"/households/code":            {fields: []string{"unit"}, coded: true, show: showPlain("households"), do: d.nextCode},
 		"/time":                       {fields: []string{"time"}, coded: true, show: showPlain("time"), do: d.confirmClock},
@@ -81,6 +82,9 @@ func (d *Desk) post(f form) http.HandlerFunc {
 			to := f.back
 			if to == "here" {
 				to = "/door/" + url.PathEscape(r.PathValue("compartment"))
+			}
+			if f.said != "" {
+				to += "?done=" + f.said
 			}
 			http.Redirect(w, r, to, http.StatusSeeOther)
 			return

@@ -2,7 +2,9 @@ package desk
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/page"
@@ -34,6 +36,10 @@ func (d *Desk) view(r *http.Request, s session) *view {
 		lang = page.ParseLang(c.Value)
 	}
 	v := &view{words: d.words, Lang: lang, Site: d.o.Site}
+	if did := r.URL.Query().Get("done"); s.token != "" && slices.Contains(done(), did) {
+		const said = "said."
+		v.Said = v.T(said + did)
+	}
 	if s.token != "" {
 		guard, _ := d.parcels.Guard(s.token)
 		v.Guard, v.Office = guard.Masked, d.parcels.Office()
@@ -59,6 +65,18 @@ func (v *view) Other() page.Lang { return v.Lang.Other() }
 func (v *view) Reasons() []string { return reasons() }
 
 func reasons() []string { return []string{"check", "resident", "fault", "clearing", "emergency"} }
+
+// done are the things that a page may say were done.
+func done() []string { return []string{"inside", "service", "shelf"} }
+
+// Name writes a compartment as it stands on the door: A-2 is A-02.
+func (v *view) Name(id string) string {
+	i := strings.LastIndexByte(id, '-') + 1
+	if i > 0 && len(id)-i == 1 {
+		return id[:i] + "0" + id[i:]
+	}
+	return id
+}
 
 // Tabs are the pages there are.
 func (v *view) Tabs() []tab {
@@ -164,8 +182,22 @@ func (v *view) Asked() bool {
 // Opening tells whether the lock has been asked and has not answered.
 func (v *view) Opening() bool { return v.Door.Content == "opening" }
 
-// Today is the local date and time as a field takes them.
-func (v *view) Today() string { return page.Local(v.Now).Format(timeField) }
+// Today is the local date and time as people read them.
+func (v *view) Today() string { return page.Day(v.Lang, v.Now) + " " + page.Clock(v.Now) }
+
+// Field is the local date and time as a field takes them.
+func (v *view) Field() string { return page.Local(v.Now).Format(timeField) }
+
+// Here is the address of the page shown, to come back to in the other language.
+func (v *view) Here() string {
+	switch v.Page {
+	case "door":
+		return "/door/" + url.PathEscape(v.Door.ID)
+	case "shelf", "households", "time":
+		return "/" + v.Page
+	}
+	return "/"
+}
 
 // part is what a piece of a template needs besides the view.
 type part struct {
