@@ -109,10 +109,10 @@ func TestMintFromThePage(t *testing.T) {
 		}
 	}
 	_, _, page := b.get(cloudtest.ResA1, "/")
-	check(t, "refused", page, []string{"換新的開櫃碼"}, []string{"等待大樓回應中"})
+	check(t, "refused", page, []string{"換新的住戶密碼"}, []string{"等待大樓回應中"})
 	if got := b.post(cloudtest.ResA1, "site-a", "site-a-h1"); got != 303 {
 		t.Errorf("mint = %d; want 303", got)
 	}
 	_, _, page = b.get(cloudtest.ResA1, "/")
-	check(t, "asked", page, []string{"等待大樓回應中", "4071 8265"}, []string{"換新的開櫃碼"})
+	check(t, "asked", page, []string{"等待大樓回應中", "4071 8265"}, []string{"換新的住戶密碼"})
 }

@@ -32,9 +32,9 @@ func wordsIn(lang string) words {
 	return words{
 		HTML: "zh-TW", Title: "我的包裹", SignIn: "登入", SignInHint: "看看有什麼等您領取，以及開門的號碼。",
 		SignOut: "登出", OtherName: "English", Parcels: "等您領取", None: "目前沒有包裹", NoneHint: "到了會通知您。",
-		Door: "號門", Desk: "管理室", PIN: "取件碼", PINGone: "請用住戶開櫃碼，或洽管理室", From: "自", To: "到",
-		Household: "住戶開櫃碼", HouseholdHint: "在機台輸入門牌與這 8 位數字，可開您家全部的櫃門，沒有網路也能用。",
-		NoCode: "還沒有開櫃碼。", Mint: "換新的開櫃碼", MintHint: "大樓換好之前，舊的號碼仍可使用。",
+		Door: "號門", Desk: "管理室", PIN: "取件碼", PINGone: "請用住戶密碼，或洽管理室", From: "自", To: "到",
+		Household: "住戶密碼", HouseholdHint: "在包裹櫃輸入戶別與這 8 位數字，可開您家全部的櫃門，沒有網路也能用。",
+		NoCode: "還沒有住戶密碼。", Mint: "換新的住戶密碼", MintHint: "大樓換好之前，舊的號碼仍可使用。",
 		Waiting: "等待大樓回應中，舊的號碼在大樓仍可使用。",
 		AsOf:    "資料回報於", Stale: "之後大樓沒有回報，現場取件照常。", Never: "大樓尚未回報。",
 		NoHome: "您還沒有登記住戶", NoHomeHint: "請洽管理室為您登記。",
