@@ -23,7 +23,7 @@ type operation struct {
 // docs is a page that shows the API: made here, from the same description as /openapi.yaml, without a script and without
 // another host.
 func (a *API) docs() http.Handler {
-	page := template.Must(template.New("docs.html").Funcs(template.FuncMap{"schema": schemaName}).ParseFS(pages, "docs.html"))
+	page := template.Must(template.New("docs.html").Funcs(template.FuncMap{"schema": schemaName, "code": codeIn}).ParseFS(pages, "docs.html"))
 	var all []operation
 	for path, item := range a.huma.OpenAPI().Paths {
 		for method, op := range map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post} {
@@ -81,4 +81,19 @@ func schemaName(s *huma.Schema) string {
 		return "any"
 	}
 	return s.Type
+}
+
+// piece is a stretch of prose or of code.
+type piece struct {
+	Text string
+	Code bool
+}
+
+// codeIn parts prose at its backticks.
+func codeIn(prose string) []piece {
+	var all []piece
+	for i, text := range strings.Split(prose, "`") {
+		all = append(all, piece{text, i%2 == 1})
+	}
+	return all
 }
