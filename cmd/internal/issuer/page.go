@@ -44,7 +44,7 @@ func page() *template.Template {
 <p class="hint" lang="en">The demo's sign-in page: pick somebody, no password.</p></header>
 <form method="post" class="stack">
 {{range $name, $values := .Query}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">
-{{end}}{{end}}{{range .Accounts}}<button class="btn" name="account" value="{{.Subject}}"><span>{{.Name}}{{with .Note}} <span class="hint">{{.}}</span>{{end}}</span></button>
+{{end}}{{end}}{{range .Accounts}}<button class="item card" name="account" value="{{.Subject}}"><span class="item-body"><span class="item-title">{{.Name}}</span>{{with .Note}} <span class="item-line">{{.}}</span>{{end}}</span></button>
 {{end}}</form>
 </main>
 </body>
