@@ -110,7 +110,7 @@ func (b *Building) view(c choice, now time.Time) view {
 	s := b.State()
 	other := c
 	other.Lang = c.word("en", "zh")
-	v := view{choice: c, State: s, FaultsOn: s.FaultsOn(), Clock: now.Format(headClock), Live: "/live" + c.query(), OtherLang: "/" + other.query()}
+	v := view{choice: c, State: s, FaultsOn: s.FaultsOn(), Clock: now.In(taipei()).Format(headClock), Live: "/live" + c.query(), OtherLang: "/" + other.query()}
 	for i, bank := range s.Banks {
 		v.Banks = append(v.Banks, b.banks[i].view(c, bank))
 		v.Faults = append(v.Faults, lineFaults(c, s.Lines[i])...)
@@ -125,7 +125,7 @@ func (b *Building) view(c choice, now time.Time) view {
 	}
 	for _, e := range b.log.After(c.Line, 0, shownFrames) {
 		v.Entries = append(v.Entries, entryView{
-			At: e.At.Format(clock), Line: e.Line, Hex: fmt.Sprintf("% X", e.Bytes), Meaning: c.word(e.Meaning.ZH, e.Meaning.EN),
+			At: e.At.In(taipei()).Format(clock), Line: e.Line, Hex: fmt.Sprintf("% X", e.Bytes), Meaning: c.word(e.Meaning.ZH, e.Meaning.EN),
 			Class: rowClass(e.Meaning.Bad, e.Meaning.Marked), ToHost: e.ToHost, Bad: e.Meaning.Bad,
 		})
 	}
@@ -287,3 +287,6 @@ func bankFaults(c choice, s BankState) []faultView {
 	}
 	return out
 }
+
+// taipei is the zone of the building's clock on the wall, wherever the simulator runs.
+func taipei() *time.Location { return time.FixedZone("Asia/Taipei", 8*60*60) }
