@@ -90,7 +90,7 @@ func TestVerdicts(t *testing.T) {
 		says   []string
 	}{
 		{"wrong", Verdict{Reason: "wrong", Left: 1}, "pin", []string{"還可以試 1 次", "1 try left."}},
-		{"locked", Verdict{Reason: "locked", Until: time.Date(2000, 1, 1, 0, 5, 0, 0, time.UTC)}, "locked", []string{"5:00", "管理室"}},
+		{"locked", Verdict{Reason: "locked", Until: time.Date(2000, 1, 1, 0, 5, 0, 0, time.UTC)}, "locked", []string{"請等 5 分鐘再輸入", "管理室"}},
 		{"closed", Verdict{Reason: "closed"}, "closed", []string{"住戶密碼"}},
 		{"used", Verdict{Reason: "used", At: day}, "used", []string{"這個號碼已在 1/20（四） 用過", "This code was used on Thu 20 Jan"}},
 		{"office", Verdict{Reason: "office", Shelf: "乙 14"}, "office", []string{"包裹已移到管理室 乙 14 架，取件碼不變"}},

@@ -164,7 +164,7 @@ func (v view) viewWord(s *state) view {
 	case "locked":
 		v.Face, v.FaceClass = "clock", "is-warn"
 		v.Title = v.Say("locked.title")
-		v.Sub = v.Say("locked.wait", "Left", page.Span(s.verdict.Until.Sub(s.front.Now)))
+		v.Sub = v.Say("locked.wait", "Count", minutes(s.verdict.Until.Sub(s.front.Now)))
 	case "closed":
 		v.Face, v.FaceClass = "octagon-x", "is-bad"
 		v.Title, v.Sub = v.Say("closed.title"), v.Say("closed.say")

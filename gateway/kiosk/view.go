@@ -148,6 +148,9 @@ func (v view) draw(w io.Writer, whole bool) error {
 // seconds rounds up, so that what is shown is never over before it is.
 func seconds(d time.Duration) int { return max(0, int((d+time.Second-1)/time.Second)) }
 
+// minutes rounds up to at least one.
+func minutes(d time.Duration) int { return max(1, int((d+time.Minute-1)/time.Minute)) }
+
 func keys() []string {
 	out := make([]string, 9)
 	for i := range out {
