@@ -76,3 +76,18 @@ func TestLanguageKeepsRefusal(t *testing.T) {
 		h.want("error", "")
 	})
 }
+
+// The last drop can be undone from the first screen that comes after it: the door that reopens is what is shown.
+func TestUndoFromTheBuildings(t *testing.T) {
+	atScreen(t, func(h *hand) {
+		h.toCourier()
+		h.toDoor("S")
+		h.lock(parcels.DoorOpening, parcels.DoorOpen)
+		h.lock(parcels.DoorOpen, parcels.DoorClosed)
+		h.touch("/inside", "answer", "inside")
+		h.want("screen", "building")
+		h.says(`id="undo"`)
+		h.touch("/undo")
+		h.want("screen", "door", "phase", "opening")
+	})
+}

@@ -149,7 +149,8 @@ func (k *Kiosk) look(s *state) {
 		s.touched, s.still = time.Now(), false
 	}
 	s.seen = seen
-	if s.place == "" || s.place == "visit" || s.place == "size" || s.place == "unit" {
+	switch s.place {
+	case "", "visit", "size", "unit", "building":
 		k.settle(s)
 	}
 }
