@@ -223,7 +223,7 @@ func words(m Matter) (zh, en string) {
 		return "您有包裹在管理室 " + m.Shelf + "，請在 " + until + " 前領取。取件碼在「我的包裹」。",
 			"Your parcel is at the guard's desk, shelf " + m.Shelf + ". Please collect it by " + by + ". The code is under My parcels."
 	case m.Door > 0:
-		door := strconv.FormatInt(m.Door, 10)
+		door := fmt.Sprintf("%02d", m.Door) // as painted
 		return "您有包裹在 " + door + " 號門，請在 " + until + " 前領取。取件碼在「我的包裹」。",
 			"Your parcel is behind door " + door + ". Please collect it by " + by + ". The code is under My parcels."
 	}
