@@ -2,11 +2,9 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -175,15 +173,8 @@ func (t *tour) answered(ctx context.Context) error {
 	t.d.Link.Cut()
 	t.d.Link.Mend()
 	return until(ctx, "everything to be answered for", func() (bool, any, error) {
-		var report struct {
-			Undelivered int  `json:"undelivered"`
-			Connected   bool `json:"connected"`
-		}
-		_, b, _, err := fetch(ctx, t.hand.http, http.MethodGet, "http://"+local(t.d.Ports.Metrics)+"/healthz", nil, nil)
-		if err == nil {
-			err = json.Unmarshal(b, &report)
-		}
-		return err == nil && report.Connected && report.Undelivered == 0, report, err
+		h, err := t.health(ctx)
+		return err == nil && h.Connected && h.Undelivered == 0, h, err
 	})
 }
 
@@ -276,20 +267,11 @@ func (t *tour) unplugged(ctx context.Context) error {
 // online waits until /healthz says that every board answers, or that none does.
 func (t *tour) online(ctx context.Context, want bool) error {
 	return until(ctx, fmt.Sprintf("boards online: %t", want), func() (bool, any, error) {
-		var report struct {
-			Devices []struct {
-				ID     string `json:"id"`
-				Online bool   `json:"online"`
-			} `json:"devices"`
-		}
-		_, b, _, err := fetch(ctx, t.hand.http, http.MethodGet, "http://"+local(t.d.Ports.Metrics)+"/healthz", nil, nil)
-		if err == nil {
-			err = json.Unmarshal(b, &report)
-		}
-		yes := len(report.Devices) > 0
-		for _, d := range report.Devices {
+		h, err := t.health(ctx)
+		yes := len(h.Devices) > 0
+		for _, d := range h.Devices {
 			yes = yes && d.Online == want
 		}
-		return err == nil && yes, report.Devices, err
+		return err == nil && yes, h.Devices, err
 	})
 }

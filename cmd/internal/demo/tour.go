@@ -273,11 +273,11 @@ func (t *tour) level(ctx context.Context) (boxSeen, error) {
 		if box, err = t.manager.box(ctx); err != nil {
 			return false, nil, err
 		}
-		heads, err := t.d.heads(ctx)
+		health, err := t.health(ctx)
 		if err != nil {
 			return false, box, err
 		}
-		same, err := t.d.levelWith(ctx, heads)
+		same, err := t.d.levelWith(ctx, health.Log)
 		return err == nil && same, box, err
 	})
 	return box, err
