@@ -92,6 +92,7 @@ func New(c Config) (*Issuer, error) {
 	return i, nil
 }
 
+// ServeHTTP answers the discovery document, the keys, the sign-in page and the token endpoint below Config.URL.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	i.mux.ServeHTTP(w, r)
