@@ -24,6 +24,67 @@ type LockBank interface {
 	Unlock(ctx context.Context, lock int, notAfter time.Time) (Unlock, error)
 }
 
+// Meter is one gas meter.
+type Meter interface {
+	// Read reads the meter once: its own serial number and its total, in as few requests as its profile allows. An error
+	// (ErrSilent, ErrGone, ErrBusy, ErrRefused, ErrValue, or ctx's cause) says that there is no reading; none is ever made
+	// up, and nothing is tried again: when to try is the caller's to say.
+	Read(ctx context.Context) (Reading, error)
+}
+
+// Reading is what a meter said of itself at one moment.
+type Reading struct {
+	At     time.Time // when the answer was whole
+	Serial string    // as the meter has it, in decimal or as its profile says; empty: the profile has no such register
+	Litres int64     // total, rounded down to whole litres
+	Range  int64     // the total rolls over to zero at so many litres; 0: the profile does not say
+	Qmax   int64     // litres an hour that the meter can measure; 0: the profile does not say
+	Flags  []string  // status bits that are set, by the profile's names, in its order: low_battery, tamper, …
+	Raw    []Frame   // what went over the line for it, at most 32
+}
+
+// Door is one facility door: an electric strike or magnetic lock that is released for a moment, a contact, and a button
+// inside (request to exit). Leaving never depends on it: that is hardware.
+type Door interface {
+	// Status reads the door's inputs and its output once.
+	Status(ctx context.Context) (DoorStatus, error)
+	// Release lets the door be opened for hold, at most once, by the device's own timer where it has one; the output is off
+	// again afterwards, whatever becomes of ctx. The frame is not written after notAfter (the zero time means no limit). It
+	// returns an error only when nothing can have been released; once the frame may have left, the error is nil and Known
+	// says whether the device confirmed it. Release returns when that is known, not when hold is over.
+	Release(ctx context.Context, hold time.Duration, notAfter time.Time) (Release, error)
+	// Secure turns the door's output off, as at start-up. It is harmless at any time that nobody is let in.
+	Secure(ctx context.Context) error
+}
+
+// Contact is what a door's contact says.
+type Contact uint8
+
+// The states of a contact. The zero value claims nothing.
+const (
+	ContactUnknown Contact = iota // none fitted, or the device is silent
+	ContactClosed
+	ContactOpen
+)
+
+// DoorStatus is one reading of a door.
+type DoorStatus struct {
+	Contact  Contact
+	Released bool // the output is on now
+	Exit     bool // the button inside is pressed now
+}
+
+// Release is what became of one release, with its evidence.
+type Release struct {
+	Known  bool          // the device said that its output was on; false: the frame may have left, and nothing is known
+	Waited time.Duration // from the call until the frame was written (the line's turn)
+	Took   time.Duration // from the frame to the verdict
+	Frames []Frame       // what went over the line for it, at most 32
+}
+
+// Watched is what a driver may offer beside its interface: what it knows of its devices without asking them.
+type Watched interface{ Health() []Health }
+
 // Latch is what a lock's feedback switch says.
 type Latch uint8
 
@@ -85,7 +146,7 @@ type Frame struct {
 
 // Health is what a driver knows about its line and devices without asking them now.
 type Health struct {
-	Device  string        // as configured, e.g. "locker/A/board/2"
+	Device  string        // as configured, e.g. "locker/A/board/2", "meter/m-101", "door/ktv"
 	Online  bool          // the last three polls were not all without an answer
 	Since   time.Time     // when Online last changed; zero: never
 	LastOK  time.Time     // the last good answer; zero: none yet
@@ -104,4 +165,7 @@ var (
 	ErrBusy   = errors.New("queue is full")                // the bus has as much waiting as it may hold
 	ErrNoLock = errors.New("no such lock")                 // lock number out of the bank's range
 	ErrUnsure = errors.New("latch polarity is not proven") // closed_bit is not configured
+
+	ErrRefused = errors.New("device refused")         // it answered, and said no: an exception
+	ErrValue   = errors.New("no value of this meter") // absent registers, digits that are none, a total out of its range
 )

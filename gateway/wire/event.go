@@ -55,6 +55,22 @@ const (
 	ParcelChanged     = "parcel.changed"      // any other move of a parcel; Data: Cause
 	ParcelCollected   = "parcel.collected"    // State: Parcel; Data: Cause (sensor, user, assumed, door_open)
 	ClockConfirmed    = "clock.confirmed"     // a guard vouched for the clock
+	MeterRead         = "meter.read"          // subject meter/ID; telemetry; Data: Reading
+	DoorOpening       = "door.opening"        // subject door/ID; State: Door; Data: Entry: durable before the strike is released
+	DoorOpened        = "door.opened"         // the contact was seen to open after it: now a use counts. Data: Passage
+	DoorUnopened      = "door.unopened"       // released, and not opened while it was: no use. Data: Passage
+	DoorUnknown       = "door.unknown"        // released, perhaps: the device fell silent. Data: Passage
+	DoorRefused       = "door.refused"        // nothing was released: the frame was never written. Data: Passage
+	DoorChanged       = "door.changed"        // any other move: closed again, opened from inside. Data: Cause
+	DoorForced        = "door.forced"         // open without a right and without the button inside
+	DoorHeld          = "door.held"           // open for 30 s: a warning
+	DoorLeftOpen      = "door.left_open"      // open for a minute: an alarm
+	DoorClosedDown    = "door.closed_down"    // a guard closed it, whatever grants say. Data: Cause
+	DoorReopened      = "door.reopened"       // a guard ended that. Data: Cause
+	CommandRefused    = "command.refused"     // subject command/ID; Data: CommandOutcome
+	CommandPulsed     = "command.pulsed"      // done; nothing was seen to open
+	CommandOpened     = "command.opened"      // done, and seen to open
+	CommandUnknown    = "command.unknown"     // nobody knows; it is never sent again
 )
 
 // EpochStart is the data of epoch.started.

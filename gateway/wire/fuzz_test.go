@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
@@ -99,6 +100,23 @@ func FuzzDecodePart(f *testing.F) {
 		if len(raw) > wire.MaxPart || h.IsZero() {
 			t.Errorf("DecodePart gives %d bytes", len(raw))
 		}
+	})
+}
+
+// No text but the signed one opens, and a ticket that is read is written back the same.
+func FuzzOpenTicket(f *testing.F) {
+	text, err := wire.SignTicket(key(1), ticket())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{text, text[:len(text)-1], strings.ToLower(text), wire.TicketPrefix, wire.TicketPrefix + "AA"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, in string) {
+		if _, err := wire.OpenTicket(public(1), in); err == nil && in != text {
+			t.Errorf("OpenTicket accepts %q", in)
+		}
+		_, _ = wire.PeekTicket(in)
 	})
 }
 

@@ -105,6 +105,40 @@ func TestGoldenDocuments(t *testing.T) {
 	}
 }
 
+func ticket() wire.Ticket {
+	return wire.Ticket{
+		ID: "0198c0de-2026-7000-8000-00000000b00c", Gateway: gateway, Door: "ktv", From: 1_780_000_000_000_000, Until: 1_780_007_200_000_000, Uses: 1,
+		Issued: 1_779_990_000_000_000, Key: "ticket-1",
+	}
+}
+
+func TestGoldenTicket(t *testing.T) {
+	text, err := wire.SignTicket(key(1), ticket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(golden(t, "ticket.txt", []byte(text)))
+	if text != want {
+		t.Errorf("ticket is now\n%s\nwant\n%s", text, want)
+	}
+	if strings.Trim(want, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" || len(want) > 440 {
+		t.Errorf("ticket of %d characters; want capitals and digits, as few as a QR code shows well", len(want))
+	}
+	if got, err := wire.OpenTicket(public(1), want); err != nil || got != ticket() {
+		t.Errorf("OpenTicket = %+v, %v", got, err)
+	}
+	if _, err := wire.OpenTicket(public(2), want); !errors.Is(err, wire.ErrSignature) {
+		t.Errorf("with another key: %v", err)
+	}
+	command, err := wire.Sign(key(1), wire.ContextCommand, ticket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := wire.Open(public(1), wire.ContextTicket, command, &wire.Ticket{}); !errors.Is(err, wire.ErrSignature) {
+		t.Errorf("a command taken for a ticket: %v", err)
+	}
+}
+
 func TestGoldenBlocks(t *testing.T) {
 	sealed := block(3)
 	sealed.End = 3
