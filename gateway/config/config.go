@@ -33,6 +33,10 @@ type Config struct {
 	Lines   []Line   `yaml:"lines"`
 	Lockers []Locker `yaml:"lockers"`
 
+	Metering Metering `yaml:"metering"`
+	Meters   []Meter  `yaml:"meters"`
+	Doors    []Door   `yaml:"doors"`
+
 	found decoder // where things stand in the file
 }
 
@@ -63,13 +67,15 @@ type Metrics struct {
 	Listen string `yaml:"listen"` // host:port; empty means 127.0.0.1:9100
 }
 
-// Line is one serial line.
+// Line is one serial line, or the TCP connection to a converter or a device.
 type Line struct {
 	Name     string        `yaml:"name"`
-	Ports    []string      `yaml:"ports"`    // paths or globs, tried in turn: /dev/serial/by-id/*
-	Baud     int           `yaml:"baud"`     // 0 means 19200
-	Lateness time.Duration `yaml:"lateness"` // worst time to an answer; 0 means 1s
-	Echo     bool          `yaml:"echo"`     // the adapter returns what was sent
+	Ports    []string      `yaml:"ports"`     // paths or globs, tried in turn: /dev/serial/by-id/*; or one tcp://host:port
+	Baud     int           `yaml:"baud"`      // 0 means 19200; of a converter: that of the line behind it
+	Parity   string        `yaml:"parity"`    // none, even, odd; empty means none
+	StopBits int           `yaml:"stop_bits"` // 1 or 2; 0 means 1
+	Lateness time.Duration `yaml:"lateness"`  // worst time to an answer; 0 means 1s
+	Echo     bool          `yaml:"echo"`      // the adapter returns what was sent
 }
 
 // Locker is one bank of compartments.
@@ -86,15 +92,46 @@ type Locker struct {
 
 // Column is one column of a bank's front, top to bottom.
 type Column struct {
-	Doors []Door `yaml:"doors"`
+	Doors []Compartment `yaml:"doors"`
 }
 
-// Door is one compartment, or the screen.
-type Door struct {
+// Compartment is one compartment's door, or the screen.
+type Compartment struct {
 	Number int    `yaml:"number"` // as painted on the door; 0 only for the screen
 	Size   string `yaml:"size"`   // S, M, L, XL, or screen
 	Lock   int    `yaml:"lock"`   // along the chain, from 1; 0 means the door's number
 	Low    bool   `yaml:"low"`    // can be reached from a wheelchair
+}
+
+// Metering says when the meters are read.
+type Metering struct {
+	Every time.Duration `yaml:"every"` // from the begin of one sweep to that of the next; 0 means 1h, at least 1s
+}
+
+// Meter is one gas meter. Which flat it belongs to is the cloud's to know.
+type Meter struct {
+	ID       string `yaml:"id"`       // names it for ever: [a-z0-9-]{1,40}
+	Line     string `yaml:"line"`     // name of its line
+	Protocol string `yaml:"protocol"` // modbus-rtu (also over a converter), modbus-tcp
+	Address  int    `yaml:"address"`  // Modbus unit, 1 to 247
+	Profile  string `yaml:"profile"`  // name of its register map
+	Serial   string `yaml:"serial"`   // as on its plate: a reading counts only from this meter
+}
+
+// Door is one facility door.
+type Door struct {
+	ID       string        `yaml:"id"`       // names it for ever: [a-z0-9-]{1,40}
+	Name     string        `yaml:"name"`     // as people call it
+	English  string        `yaml:"english"`  // the same in English; empty: the name
+	Line     string        `yaml:"line"`     // name of its line
+	Protocol string        `yaml:"protocol"` // modbus-relay
+	Address  int           `yaml:"address"`  // Modbus unit of the relay module, 1 to 247
+	Output   int           `yaml:"output"`   // coil of the strike, from 0
+	Timer    string        `yaml:"timer"`    // flash: the module times the output itself; none: the gateway turns it off; empty means flash
+	Contact  *int          `yaml:"contact"`  // discrete input of the contact, from 0; missing: none is fitted
+	OpenIs   int           `yaml:"open_is"`  // what the contact's input reads while the door is open: 0 or 1
+	Exit     *int          `yaml:"exit"`     // discrete input of the button inside, from 0, pressed reads 1; missing: none is fitted
+	Strike   time.Duration `yaml:"strike"`   // how long the door can be opened; 0 means 5s, at most 30s
 }
 
 // Fault is one thing wrong with a file.
@@ -179,10 +216,18 @@ func (c *Config) fill(dir string) {
 	c.Kiosk.Listen = cmp.Or(c.Kiosk.Listen, "127.0.0.1:8080")
 	c.Metrics.Listen = cmp.Or(c.Metrics.Listen, "127.0.0.1:9100")
 	for i := range c.Lines {
-		c.Lines[i].Baud = cmp.Or(c.Lines[i].Baud, 19200)
-		for p := range c.Lines[i].Ports {
-			c.Lines[i].Ports[p] = absolute(dir, c.Lines[i].Ports[p])
+		l := &c.Lines[i]
+		l.Baud, l.Parity, l.StopBits = cmp.Or(l.Baud, 19200), cmp.Or(l.Parity, "none"), cmp.Or(l.StopBits, 1)
+		for p, port := range l.Ports {
+			if !strings.HasPrefix(port, "tcp://") {
+				l.Ports[p] = absolute(dir, port)
+			}
 		}
+	}
+	c.Metering.Every = cmp.Or(c.Metering.Every, time.Hour)
+	for i := range c.Doors {
+		d := &c.Doors[i]
+		d.English, d.Timer, d.Strike = cmp.Or(d.English, d.Name), cmp.Or(d.Timer, "flash"), cmp.Or(d.Strike, 5*time.Second)
 	}
 	for i := range c.Lockers {
 		l := &c.Lockers[i]
