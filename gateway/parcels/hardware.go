@@ -2,40 +2,17 @@ package parcels
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/drivers"
-	"github.com/ntpc-smart-community/lobby/gateway/clock"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels/rules"
-	"github.com/ntpc-smart-community/lobby/gateway/store"
-	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
-
-// A board that comes and goes is recorded at most so often (invariant 13); what it is then is recorded later.
-const (
-	maxFlaps = 6
-	flapTime = time.Hour
-)
-
-// healthy is what a driver may offer beside drivers.LockBank.
-type healthy interface{ Health() []drivers.Health }
 
 // reading is one reading of a bank, on its way to the loop.
 type reading struct {
 	polled rules.Polled
 	health []drivers.Health
-}
-
-// device is a board as last recorded.
-type device struct {
-	Version uint64 `json:"version"`
-	Online  bool   `json:"online"`
-
-	moved []time.Duration
 }
 
 // energise drives one latch, once. It is the only place that does, and what it takes exists only after its intent was
@@ -101,7 +78,7 @@ func (s *Service) reader(ctx context.Context, bank string, wake <-chan struct{})
 		if err == nil {
 			r.polled.Locks = status.Locks
 		}
-		if h, ok := s.deps.Banks[bank].(healthy); ok {
+		if h, ok := s.deps.Banks[bank].(drivers.Watched); ok {
 			r.health = h.Health()
 		}
 		select {
@@ -120,56 +97,9 @@ func (s *Service) reading(ctx context.Context, r reading) error {
 			return err
 		}
 	}
-	for _, h := range r.health {
-		if err := s.watch(ctx, h); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// watch records that a board fell silent or came back.
-func (s *Service) watch(ctx context.Context, h drivers.Health) error {
-	d, known := s.devices[h.Device]
-	if !known {
-		d = &device{Online: true}
-		s.devices[h.Device] = d
-	}
-	mono := s.deps.Clock.Now().Mono
-	d.moved = slices.DeleteFunc(d.moved, func(at time.Duration) bool { return mono-at >= flapTime })
-	if h.Online == d.Online || !h.Online && h.Silent < rules.SilentPolls || len(d.moved) >= maxFlaps {
-		return nil
-	}
-	next := device{Version: d.Version + 1, Online: h.Online}
-	state, kind := wire.Device{Kind: "locker_board", Online: h.Online}, wire.DeviceReturned
-	if !h.Online {
-		state.Code, kind = "silent", wire.DeviceSilent
-	}
-	ev := wire.Event{Type: kind, Subject: "device/" + h.Device, Version: next.Version, State: wire.Raw(state)}
-	err := s.record(ctx, func(tx *store.Tx, _ clock.Reading) error {
-		return tx.Put(spaceDevices, h.Device, wire.Raw(next))
-	}, ev)
-	if err != nil {
-		s.deps.Log.Error("board's state not recorded", "board", h.Device, "err", err)
+	if err := s.devices.See(ctx, r.health); err != nil {
+		s.deps.Log.Error("board's state not recorded", "bank", r.polled.Bank, "err", err)
 		return s.broken(err)
-	}
-	s.deps.Log.Warn("board changed", "board", h.Device, "online", h.Online)
-	next.moved = append(d.moved, mono)
-	s.devices[h.Device] = &next
-	return nil
-}
-
-func (s *Service) loadDevices(tx *store.Tx) error {
-	s.devices = map[string]*device{}
-	err := tx.Each(spaceDevices, "", func(key string, value []byte) error {
-		var d device
-		if json.Unmarshal(value, &d) == nil {
-			s.devices[key] = &d
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, store.ErrDamaged) {
-		return fmt.Errorf("devices: %w", err)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (s *Service) load() error {
 		if err := s.loadParcels(tx); err != nil {
 			return err
 		}
-		return s.loadDevices(tx)
+		return s.devices.Load(tx)
 	})
 }
 

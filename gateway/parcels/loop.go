@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/clock"
+	"github.com/ntpc-smart-community/lobby/gateway/devices"
 	"github.com/ntpc-smart-community/lobby/gateway/document"
 	"github.com/ntpc-smart-community/lobby/gateway/grants"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels/rules"
@@ -44,7 +45,7 @@ type Service struct {
 	state   rules.State
 	doc     document.Document
 	told    map[string]wire.Name // parcels whose stay waits for the cloud to know
-	devices map[string]*device
+	devices *devices.Watch
 	answers map[string]bool // wishes answered
 	locked  []grants.LockedUnit
 	gone    []goneVisit // the last ones that ended
@@ -66,6 +67,7 @@ func New(deps Deps, config Config) (*Service, error) {
 		asks: make(chan ask), applied: make(chan struct{}, 1), readings: make(chan reading), outcomes: make(chan rules.Outcome),
 		stopped: make(chan struct{}),
 	}
+	s.devices = devices.New("locker_board", spaceDevices, deps.Store, deps.Clock, deps.Log)
 	s.view.Store(&view{visits: map[string]Visit{}, guards: map[string]Guard{}})
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/gateway/devices"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
@@ -294,8 +295,8 @@ func TestBoardFallsSilent(t *testing.T) {
 				n++
 			}
 		}
-		if n != maxFlaps { // invariant 13
-			t.Errorf("%d events; want %d", n, maxFlaps)
+		if n != devices.MaxFlaps { // invariant 13
+			t.Errorf("%d events; want %d", n, devices.MaxFlaps)
 		}
 	})
 }
