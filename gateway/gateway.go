@@ -35,7 +35,8 @@ type Options struct {
 	Config  string // path of the YAML file
 	Data    string // folder of gateway.db, keys/ and config.last-good.yaml; made if it is missing
 	Version string
-	Look    fs.FS // what all pages share
+	Wall    time.Time // the machine's wall clock is taken to stand here at the start, kept by nothing; zero: it is read
+	Look    fs.FS     // what all pages share
 	Log     *slog.Logger
 	Ready   func(Addresses) // called once, when the pages listen
 }
@@ -97,8 +98,12 @@ func (d *daemon) open(ctx context.Context) error {
 	}); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
-	d.clock = clock.New(d.store.Boot(), floor, clock.System())
-	d.clock.Kept(timeKeeper())
+	system := clock.System()
+	if !d.o.Wall.IsZero() {
+		system = clock.SystemSet(d.o.Wall)
+	}
+	d.clock = clock.New(d.store.Boot(), floor, system)
+	d.clock.Kept(d.timeKeeper())
 	started := wire.Event{Type: wire.GatewayStarted, Subject: "gateway/" + d.settings.config().Gateway, Data: wire.Raw(wire.Start{Version: d.o.Version, Boot: d.store.Boot()})}
 	d.clock.Now().Stamp(&started)
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
@@ -198,7 +203,7 @@ func (d *daemon) keep(ctx context.Context) error {
 	ticker := time.NewTicker(pruneEvery)
 	defer ticker.Stop()
 	for {
-		d.clock.Kept(timeKeeper())
+		d.clock.Kept(d.timeKeeper())
 		if err := d.prune(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -208,6 +213,14 @@ func (d *daemon) keep(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// timeKeeper says what keeps the wall clock.
+func (d *daemon) timeKeeper() wire.Quality {
+	if !d.o.Wall.IsZero() {
+		return wire.FromRTC
+	}
+	return timeKeeper()
 }
 
 func (d *daemon) prune(ctx context.Context) error {

@@ -98,10 +98,15 @@ func (c *Clock) Floor() time.Time {
 }
 
 // System reads the machine's clocks.
-func System() func() (now time.Time, mono time.Duration) {
+func System() func() (now time.Time, mono time.Duration) { return SystemSet(time.Now()) }
+
+// SystemSet reads the machine's clocks as if its wall clock had been set to wall just now, as a box boots whose battery is
+// empty.
+func SystemSet(wall time.Time) func() (now time.Time, mono time.Duration) {
 	start := time.Now()
+	off := wall.Round(0).Sub(start.Round(0))
 	return func() (time.Time, time.Duration) {
 		now := time.Now()
-		return now.Round(0), now.Sub(start)
+		return now.Round(0).Add(off), now.Sub(start)
 	}
 }

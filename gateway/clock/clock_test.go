@@ -162,3 +162,12 @@ func TestStamp(t *testing.T) {
 		t.Errorf("Stamp gave %+v", ev)
 	}
 }
+
+func TestSystemSet(t *testing.T) {
+	wall := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+	system := SystemSet(wall)
+	now, mono := system()
+	if off := now.Sub(wall); off < 0 || off-mono > time.Second || mono-off > time.Second {
+		t.Errorf("the clock set to %v stands at %v after %v", wall, now, mono)
+	}
+}

@@ -34,6 +34,7 @@ func Gateway(version string, look fs.FS) *cobra.Command {
 
 func gatewayRun(version string, look fs.FS, file, data *string) *cobra.Command {
 	var debug bool
+	var wall string
 	c := &cobra.Command{
 		Use:     "run",
 		Short:   "Run the gateway until it is told to stop; SIGHUP reads the configuration again",
@@ -44,10 +45,18 @@ func gatewayRun(version string, look fs.FS, file, data *string) *cobra.Command {
 			if debug {
 				level = slog.LevelDebug
 			}
+			var at time.Time
+			if wall != "" {
+				var err error
+				if at, err = time.Parse(time.RFC3339, wall); err != nil {
+					return badInput{fmt.Errorf("--wall %q: use a time like 1970-01-01T00:00:00Z", wall)}
+				}
+			}
 			err := gateway.Run(c.Context(), gateway.Options{
 				Config:  *file,
 				Data:    *data,
 				Version: version,
+				Wall:    at,
 				Look:    look,
 				Log:     slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 				Ready: func(a gateway.Addresses) {
@@ -65,6 +74,10 @@ func gatewayRun(version string, look fs.FS, file, data *string) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&debug, "debug", false, "log frames and messages too")
+	c.Flags().StringVar(&wall, "wall", "", "take the wall clock to stand here at the start, as after a dead battery (1970-01-01T00:00:00Z)")
+	if err := c.Flags().MarkHidden("wall"); err != nil {
+		panic(err) // it was just made
+	}
 	return c
 }
 
