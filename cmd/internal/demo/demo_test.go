@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -146,23 +148,86 @@ func TestLinkIsCutAndMended(t *testing.T) {
 	}
 }
 
+// publish is a QoS 1 packet as a broker sends it.
+func publish(topic, payload string) []byte {
+	body := append([]byte{0, byte(len(topic))}, topic...)
+	body = append(append(body, 0, 1), payload...)
+	return append([]byte{0x32, byte(len(body))}, body...)
+}
+
 func TestTapReadsPublishPackets(t *testing.T) {
-	packet := func(topic, payload string) []byte {
-		body := append([]byte{0, byte(len(topic))}, topic...)
-		body = append(append(body, 0, 1), payload...)
-		return append([]byte{0x32, byte(len(body))}, body...)
-	}
-	stream := bytes.Join([][]byte{{0xc0, 0}, packet("a/b", "first"), packet("a/b", "second")}, nil)
+	stream := bytes.Join([][]byte{{0xc0, 0}, publish("a/b", "first"), publish("a/b", "second")}, nil)
 	for size := 1; size < len(stream); size++ { // however the bytes are cut
 		tap := &Tap{}
-		var pending []byte
-		for at := 0; at < len(stream); at += size {
-			pending = tap.take(append(pending, stream[at:min(at+size, len(stream))]...))
-		}
-		if all, n := tap.Payloads(); n != 2 || string(all) != "first\nsecond\n" || len(pending) != 0 {
-			t.Fatalf("in pieces of %d: %d messages, %q", size, n, all)
+		var through bytes.Buffer
+		err := tap.up(&through, &pieces{stream, size})
+		if all, n := tap.Payloads(); !errors.Is(err, io.EOF) || n != 2 || string(all) != "first\nsecond\n" || !bytes.Equal(through.Bytes(), stream) {
+			t.Fatalf("in pieces of %d: %d messages, %q, %v; through went % x", size, n, all, err, through.Bytes())
 		}
 	}
+}
+
+// pieces gives its bytes so many at a time.
+type pieces struct {
+	rest []byte
+	size int
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if len(p.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, p.rest[:min(p.size, len(p.rest))])
+	p.rest = p.rest[n:]
+	return n, nil
+}
+
+func TestTapHoldsCommandsAndSendsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tap := &Tap{}
+		topic := wire.CommandTopic("gw-demo")
+		if err := tap.Send(topic, []byte("x"), false); !errors.Is(err, ErrNoGateway) {
+			t.Errorf("Send without a gateway: %v", err)
+		}
+		broker, toTap := io.Pipe()
+		fromTap, gateway := io.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- tap.back(gateway, broker) }()
+		got := make(chan string)
+		go func() {
+			defer close(got)
+			_ = each(fromTap, func(packet []byte) error {
+				got <- string(packet)
+				return nil
+			})
+		}()
+		began := time.Now()
+		tap.Hold(20 * time.Second)
+		for _, packet := range [][]byte{publish(topic, "held"), publish("lobby/v1/down/gw-demo/state", "now")} {
+			if _, err := toTap.Write(packet); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if first := <-got; !strings.HasSuffix(first, "now") || time.Since(began) > 0 {
+			t.Errorf("first came %q after %v", first, time.Since(began))
+		}
+		if err := tap.Send(topic, []byte("own"), true); err != nil {
+			t.Error(err)
+		}
+		if own := <-got; !strings.HasSuffix(own, "own") || own[0]&1 == 0 {
+			t.Errorf("what the tap sends comes as %q", own)
+		}
+		if held := <-got; !strings.HasSuffix(held, "held") || time.Since(began) != 20*time.Second {
+			t.Errorf("%q came after %v", held, time.Since(began))
+		}
+		if all := tap.Commands(); len(all) != 1 || all[0].Topic != topic || string(all[0].Payload) != "held" {
+			t.Errorf("Commands = %+v", all)
+		}
+		toTap.Close()
+		<-done
+		gateway.Close()
+		<-got
+	})
 }
 
 func TestInboxCountsWhatComesTwice(t *testing.T) {

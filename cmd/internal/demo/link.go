@@ -97,26 +97,30 @@ func (l *Link) forward(ctx context.Context, near net.Conn) {
 		return
 	}
 	defer l.part(near)
-	pass, a, b := l.wrap(near, far)
+	up, down, a, b := l.wrap(near, far)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = pass(b, a) // either side's end is the end of both
+		_ = up(b, a) // either side's end is the end of both
 		far.Close()
 	}()
-	_ = pass(a, b)
+	_ = down(a, b)
 	near.Close()
 	<-done
 }
 
-func (l *Link) wrap(near, far net.Conn) (pass func(io.Writer, io.Reader) error, a, b net.Conn) {
+// pass forwards one direction until it ends.
+type pass func(to io.Writer, from io.Reader) error
+
+func (l *Link) wrap(near, far net.Conn) (up, down pass, a, b net.Conn) {
 	if l.tap != nil {
-		return l.tap.copy, l.tap.near(near), l.tap.far(far)
+		return l.tap.up, l.tap.back, l.tap.near(near), l.tap.far(far)
 	}
-	return func(to io.Writer, from io.Reader) error {
+	plain := func(to io.Writer, from io.Reader) error {
 		_, err := io.Copy(to, from)
 		return err
-	}, near, far
+	}
+	return plain, plain, near, far
 }
 
 func (l *Link) join(near, far net.Conn) bool {
