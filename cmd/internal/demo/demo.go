@@ -65,6 +65,7 @@ type Demo struct {
 	Inbox                    *Inbox
 	CA                       *pki.CA
 
+	front   *front
 	outside *http.Server
 	group   *errgroup.Group
 	stop    context.CancelFunc
@@ -131,7 +132,9 @@ func Open(o Options) (*Demo, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.front = &front{d: d}
 	mux := http.NewServeMux()
+	mux.Handle("/", d.front.handler())
 	mux.Handle("/issuer/", sign)
 	mux.Handle("/inbox", d.Inbox)
 	mux.Handle("/look/", http.StripPrefix("/look/", http.FileServerFS(o.Look)))
@@ -231,6 +234,7 @@ func (d *Demo) processes(api string) {
 func (d *Demo) Start(ctx context.Context) error {
 	ctx, d.stop = context.WithCancel(ctx)
 	d.group, ctx = errgroup.WithContext(ctx)
+	d.front.start = ctx
 	d.group.Go(func() error { return d.Link.Run(ctx) })
 	d.group.Go(func() error {
 		if err := d.outside.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {

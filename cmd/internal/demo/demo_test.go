@@ -267,3 +267,45 @@ func TestInboxCountsWhatComesTwice(t *testing.T) {
 		t.Errorf("inbox = %+v, want one message that came twice", all)
 	}
 }
+
+func TestFrontPageSwitches(t *testing.T) {
+	l, err := Listen("127.0.0.1:1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.listener.Close()
+	f := &front{d: &Demo{Link: l, Cloud: NewProcess(t.TempDir(), "cloud"), Gateway: NewProcess(t.TempDir(), "gateway")}, start: t.Context()}
+	page := func() string {
+		w := httptest.NewRecorder()
+		f.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		return w.Body.String()
+	}
+	flip := func(path string, header ...string) int {
+		r := httptest.NewRequest(http.MethodPost, path, nil)
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		w := httptest.NewRecorder()
+		f.handler().ServeHTTP(w, r)
+		return w.Code
+	}
+	if got := page(); !strings.Contains(got, `action="/switch/link/off"`) || !strings.Contains(got, `action="/switch/cloud/on"`) || !strings.Contains(got, "號碼還沒做好") {
+		t.Errorf("at first: %s", got)
+	}
+	if code := flip("/switch/link/off", "Sec-Fetch-Site", "cross-site"); code != http.StatusForbidden || l.IsCut() {
+		t.Errorf("from another site: %d, cut %t", code, l.IsCut())
+	}
+	if code := flip("/switch/link/off"); code != http.StatusSeeOther || !l.IsCut() {
+		t.Errorf("cut: %d, cut %t", code, l.IsCut())
+	}
+	f.codes.Store(&Codes{Courier: "12345678", Guard: "23456789", Homes: map[string]string{"A-8-1": "34567890"}})
+	if got := page(); !strings.Contains(got, `action="/switch/link/on"`) || !strings.Contains(got, "3456 7890") || !strings.Contains(got, "A-8-1") {
+		t.Errorf("cut, with codes: %s", got)
+	}
+	if code := flip("/switch/link/on"); code != http.StatusSeeOther || l.IsCut() {
+		t.Errorf("mended: %d, cut %t", code, l.IsCut())
+	}
+	if code := flip("/switch/sun/off"); code != http.StatusConflict {
+		t.Errorf("an unknown switch: %d", code)
+	}
+}

@@ -123,6 +123,21 @@ func run(args ...string) (string, error) {
 	return string(out), err
 }
 
+// Running tells whether the command has been started and has not ended.
+func (p *Process) Running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.command == nil {
+		return false
+	}
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // Kill ends the command at once, as a power cut would, and waits for its end.
 func (p *Process) Kill() { p.end(syscall.SIGKILL) }
 

@@ -48,23 +48,18 @@ func (d *Demo) Codes(ctx context.Context) (Codes, error) {
 	return c, nil
 }
 
-// Welcome is what the demo prints when it is ready to be played with.
+// Welcome is what the demo prints when it is ready to be played with. The page it names shows the same codes.
 func (d *Demo) Welcome(c Codes) string {
+	d.front.codes.Store(&c)
 	var b strings.Builder
 	line := func(what, where string) { fmt.Fprintf(&b, "  %-28s %s\n", what, where) }
-	b.WriteString("\nLobby is running. Open these side by side:\n\n")
-	line("模擬建築 building", "http://"+local(d.Ports.Building)+"/")
-	line("包裹櫃 kiosk", "http://"+local(d.Ports.Kiosk)+"/")
-	line("管理室 guard's desk", "https://"+local(d.Ports.Desk)+"/   (the demo's own certificate)")
-	line("住戶 residents", "http://"+local(d.Ports.API)+"/")
-	line("API", "http://"+local(d.Ports.API)+"/docs")
-	line("收件匣 inbox", "http://"+local(d.Ports.Outside)+"/inbox")
-	b.WriteString("\nCodes:\n\n")
-	line("快遞 courier 黑貓", c.Courier)
-	line("管理員 guard 黃○德", c.Guard)
-	for _, unit := range []string{"A-12-3", "A-8-1"} {
-		line("住戶 household "+unit, c.Homes[unit])
+	b.WriteString("\nLobby is running. Begin here: all pages, all codes, and the switches for what can fail.\n\n")
+	line("示範社區 start", "http://"+local(d.Ports.Outside)+"/")
+	b.WriteString("\n")
+	for _, p := range d.places() {
+		line(p.ZH+" "+p.EN, p.Address)
 	}
-	b.WriteString("\nSign in as 陳大明 (A-12-3), 林小美 (A-8-1), 王經理 or 周工程師. Ctrl-C ends it.\n\n")
+	line("API", "http://"+local(d.Ports.API)+"/docs")
+	b.WriteString("\nCtrl-C ends it.\n\n")
 	return b.String()
 }
