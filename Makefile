@@ -31,8 +31,8 @@ race: deps
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	go run ./cmd/internal/fuzzall -time $(FUZZTIME) ./...
 
-soak: deps ## the tour twenty times, then every fuzz target for five minutes
-	mkdir -p build; for i in $$(seq 20); do go run ./cmd/lobby-demo tour >build/tour.log 2>&1 || { cat build/tour.log; exit 1; }; done; rm -f build/tour.log
+soak: deps ## the tour twenty times, fifty more with seeds that choose when faults strike, then every fuzz target for five minutes
+	mkdir -p build; for s in $$(yes 0 | head -20) $$(seq 50); do go run ./cmd/lobby-demo tour --seed $$s >build/tour.log 2>&1 || { cat build/tour.log; echo "seed $$s"; exit 1; }; done; rm -f build/tour.log
 	$(MAKE) fuzz FUZZTIME=5m
 
 bench: ## all figures as ratios to a ceiling of the same run: docs/performance.md, build/bench.jsonl

@@ -35,11 +35,12 @@ func Demo(version string, look fs.FS) *cobra.Command {
 }
 
 func demoTour(data *string, look fs.FS) *cobra.Command {
-	return &cobra.Command{
+	var seed uint64
+	c := &cobra.Command{
 		Use:     "tour",
-		Short:   "Play a parcel's whole life, with everything that fails on the way, and check every step",
-		Long:    "Play a parcel's whole life through the pages and APIs that people use: one line of JSON a step, with what was\nobserved. Exit code 0 only if every step held. The processes' logs stay in the data folder.",
-		Example: "  lobby-demo tour\n  lobby-demo tour --data /tmp/tour",
+		Short:   "Play a building's whole life, with everything that fails on the way, and check every step",
+		Long:    "Play a building's whole life through the pages and APIs that people use: one line of JSON a step, with what was\nobserved. Exit code 0 only if every step held. The processes' logs stay in the data folder.",
+		Example: "  lobby-demo tour\n  lobby-demo tour --data /tmp/tour\n  lobby-demo tour --seed 7   # faults strike at other moments, the same ones each time",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			folder := *data
@@ -50,17 +51,19 @@ func demoTour(data *string, look fs.FS) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			held, err := tour(c.Context(), c.OutOrStdout(), folder, ports, look)
+			held, err := tour(c.Context(), c.OutOrStdout(), demo.Options{Dir: folder, Ports: ports, Look: look, Tapped: true, Seed: seed})
 			if err == nil && !held {
 				err = fmt.Errorf("a step did not hold; the logs are in %s/log", folder)
 			}
 			return err
 		},
 	}
+	c.Flags().Uint64Var(&seed, "seed", 0, "chooses when the faults strike; 0: each at the begin of its step")
+	return c
 }
 
-func tour(ctx context.Context, out io.Writer, folder string, ports demo.Ports, look fs.FS) (held bool, err error) {
-	d, err := demo.Open(demo.Options{Dir: folder, Ports: ports, Look: look, Tapped: true})
+func tour(ctx context.Context, out io.Writer, o demo.Options) (held bool, err error) {
+	d, err := demo.Open(o)
 	if err != nil {
 		return false, err
 	}

@@ -59,6 +59,7 @@ func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 type Demo struct {
 	Dir                      string
 	Ports                    Ports
+	Seed                     uint64
 	Building, Cloud, Gateway *Process
 	Link                     *Link
 	Tap                      *Tap
@@ -85,8 +86,9 @@ func Accounts() []issuer.Account {
 type Options struct {
 	Dir    string // must be new, empty, or an earlier demo's: that one is removed
 	Ports  Ports
-	Look   fs.FS // what all pages share
-	Tapped bool  // keep what goes over the link, to search it
+	Look   fs.FS  // what all pages share
+	Tapped bool   // keep what goes over the link, to search it
+	Seed   uint64 // of what chance does to the building and, in a tour, of when faults strike; 0: the building's own, and at once
 }
 
 // Open prepares a demo.
@@ -99,7 +101,7 @@ func Open(o Options) (*Demo, error) {
 		return nil, err
 	}
 	ports := o.Ports
-	d := &Demo{Dir: dir, Ports: ports}
+	d := &Demo{Dir: dir, Ports: ports, Seed: o.Seed}
 	if err := d.files(); err != nil {
 		return nil, err
 	}
@@ -170,6 +172,9 @@ func (d *Demo) files() error {
 			return err
 		}
 		b = []byte(strings.ReplaceAll(string(b), "http://127.0.0.1:8082", "http://"+local(d.Ports.Outside)))
+		if name == "building-demo.yaml" && d.Seed != 0 {
+			b = []byte(strings.Replace(string(b), "seed: 42", fmt.Sprintf("seed: %d", d.Seed), 1))
+		}
 		if name == "community-demo.yaml" {
 			keys, err := gateway.OpenKeys(filepath.Join(d.Dir, "gateway"))
 			if err != nil {

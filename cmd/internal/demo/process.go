@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,10 +33,10 @@ func NewProcess(dir, name string, args ...string) *Process {
 	return &Process{Name: name, args: args, log: filepath.Join(dir, name+".log")}
 }
 
-// Start runs the command and waits until it prints "ready". Every command of Lobby prints its addresses before that, one
+// Start runs the command, with further arguments for this once, and waits until it prints "ready". Every command of Lobby prints its addresses before that, one
 // a line after a word (kiosk http://…): they are returned by that word. Start fails with the end of the log when the
 // command ends instead.
-func (p *Process) Start(ctx context.Context) (map[string]string, error) {
+func (p *Process) Start(ctx context.Context, more ...string) (map[string]string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func (p *Process) Start(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	command := exec.Command(self, p.args...)
+	command := exec.Command(self, append(slices.Clone(p.args), more...)...)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	command.Stderr = log
 	out, err := command.StdoutPipe()

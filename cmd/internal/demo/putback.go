@@ -49,6 +49,9 @@ func (t *tour) live(ctx context.Context, p *Process, db string, who person, unit
 
 // putBack puts the copy in the place of a database whose process was killed, and starts it again.
 func (t *tour) putBack(ctx context.Context, p *Process, db string) error {
+	if err := t.strike(ctx, time.Second); err != nil {
+		return err
+	}
 	p.Kill()
 	for _, suffix := range []string{"-wal", "-shm"} {
 		if err := os.Remove(db + suffix); err != nil && !os.IsNotExist(err) {
@@ -180,12 +183,7 @@ func (t *tour) answered(ctx context.Context) error {
 
 // aged waits until what the gateway has marked delivered is older than the cloud's --tell-again.
 func (t *tour) aged(ctx context.Context) error {
-	select {
-	case <-time.After(tellAgain + time.Second):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return pause(ctx, tellAgain+time.Second)
 }
 
 func (t *tour) told(parcel string) int {
@@ -229,6 +227,9 @@ func copyFile(from, to string) error {
 // unplugged is step 7.
 func (t *tour) unplugged(ctx context.Context) error {
 	const cycle = time.Second // boards are polled each second
+	if err := t.strike(ctx, 2*time.Second); err != nil {
+		return err
+	}
 	if err := t.hand.touch(ctx, "lines/rs485-a/unplug", struct{}{}); err != nil {
 		return err
 	}

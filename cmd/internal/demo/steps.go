@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
@@ -115,17 +116,21 @@ func (t *tour) events(ctx context.Context, kind string) (int, error) {
 
 // cutOff is step 3.
 func (t *tour) cutOff(ctx context.Context) error {
-	t.d.Link.Cut()
-	doors, err := t.visit(ctx, t.chenHome.Unit)
-	if err != nil {
+	var doors, more []string
+	if err := t.during(ctx, 3*time.Second, t.d.Link.Cut, func() (err error) {
+		doors, err = t.visit(ctx, t.chenHome.Unit)
+		return err
+	}); err != nil {
 		return fmt.Errorf("with the link cut: %w", err)
 	}
 	if _, err := t.fetch(ctx, t.chenHome.Unit, "household", t.chenCode); err != nil {
 		return fmt.Errorf("with the link cut: %w", err)
 	}
-	t.d.Cloud.Kill() // and the broker in it: it comes back empty
-	more, err := t.visit(ctx, t.chenHome.Unit)
-	if err != nil {
+	// and the broker in it: it comes back empty
+	if err := t.during(ctx, 3*time.Second, t.d.Cloud.Kill, func() (err error) {
+		more, err = t.visit(ctx, t.chenHome.Unit)
+		return err
+	}); err != nil {
 		return fmt.Errorf("without the cloud: %w", err)
 	}
 	if _, err := t.d.Cloud.Start(ctx); err != nil {
@@ -171,6 +176,9 @@ func (t *tour) killed(ctx context.Context) error {
 		during, err = t.hand.state(ctx)
 		return err == nil && during.Banks[0].Pulses > before.Banks[0].Pulses, during.Banks[0].Pulses, err
 	}); err != nil {
+		return err
+	}
+	if err := t.strike(ctx, 300*time.Millisecond); err != nil { // the outcome comes after 600
 		return err
 	}
 	t.d.Gateway.Kill()

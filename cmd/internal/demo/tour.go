@@ -3,10 +3,14 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Step is what one step of the tour observed.
@@ -27,13 +31,14 @@ type tour struct {
 	chen, lin, manager         person
 	chenHome, linHome          household
 	site                       string
-	courier, chenCode, linCode string // codes
+	courier, chenCode, linCode string     // codes
+	chance                     *rand.Rand // chooses when faults strike; nil: at once
 	seen                       map[string]any
 	secrets                    map[string]string // every code and PIN that was ever shown, and to whom
 }
 
-// Tour plays a parcel's life in a demo that has been started, and writes one line of JSON for each step. It reports
-// whether every step held; the first that does not ends it.
+// Tour plays a building's life in a demo that has been started, and writes one line of JSON for each step. It reports
+// whether every step held; the first that does not ends it. The demo's seed chooses when faults strike.
 func Tour(ctx context.Context, d *Demo, out io.Writer) (bool, error) {
 	client := &http.Client{Timeout: 20 * time.Second}
 	t := &tour{
@@ -41,6 +46,9 @@ func Tour(ctx context.Context, d *Demo, out io.Writer) (bool, error) {
 		screen:  screen{"http://" + local(d.Ports.Kiosk), client},
 		hand:    hand{"http://" + local(d.Ports.Building), client},
 		secrets: map[string]string{},
+	}
+	if d.Seed != 0 {
+		t.chance = rand.New(rand.NewPCG(d.Seed, 0x70e4))
 	}
 	defer client.CloseIdleConnections()
 	encoder := json.NewEncoder(out)
@@ -73,6 +81,42 @@ func Tour(ctx context.Context, d *Demo, out io.Writer) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// strike waits for the moment of a fault: by the seed, at most so long from now.
+func (t *tour) strike(ctx context.Context, most time.Duration) error {
+	if t.chance == nil {
+		return nil
+	}
+	return pause(ctx, time.Duration(t.chance.Int64N(int64(most))))
+}
+
+// during does something while a fault strikes, by the seed at most so long after it began.
+func (t *tour) during(ctx context.Context, most time.Duration, fault func(), do func() error) error {
+	var group errgroup.Group
+	if t.chance == nil {
+		fault()
+	} else {
+		after := time.Duration(t.chance.Int64N(int64(most)))
+		group.Go(func() error {
+			err := pause(ctx, after)
+			fault()
+			return err
+		})
+	}
+	return errors.Join(do(), group.Wait())
+}
+
+// pause lets time pass.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // prepare signs people in and asks for codes: each is minted at the gateway and comes up sealed.
@@ -110,7 +154,7 @@ func (t *tour) prepare(ctx context.Context) (err error) {
 	}
 	t.secrets[t.courier], t.secrets[t.chenCode], t.secrets[t.linCode] = "courier", "chen", "lin"
 	t.seen["households"] = []string{t.chenHome.Unit, t.linHome.Unit}
-	t.seen["codes_minted"] = 3
+	t.seen["codes_minted"], t.seen["seed"] = 3, t.d.Seed
 	return nil
 }
 
