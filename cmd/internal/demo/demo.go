@@ -18,7 +18,6 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/cmd/internal/issuer"
 	"github.com/ntpc-smart-community/lobby/cmd/internal/pki"
-	"github.com/ntpc-smart-community/lobby/configs"
 	"github.com/ntpc-smart-community/lobby/gateway"
 )
 
@@ -32,17 +31,21 @@ const tellAgain = 2 * time.Second
 // Ports are where the demo's pages listen on 127.0.0.1.
 type Ports struct {
 	Building, Kiosk, Desk, Metrics, API, CloudMetrics, Outside, Broker int
+
+	Meters                               int // of the meters behind TCP
+	NextBuilding, NextKiosk, NextMetrics int // of the second building
 }
 
 // FixedPorts are those of `make demo`, so that its addresses can be remembered.
 func FixedPorts() Ports {
-	return Ports{Building: 8090, Kiosk: 8080, Desk: 8443, Metrics: 9100, API: 8081, CloudMetrics: 9101, Outside: 8082, Broker: 8883}
+	return Ports{Building: 8090, Kiosk: 8080, Desk: 8443, Metrics: 9100, API: 8081, CloudMetrics: 9101, Outside: 8082, Broker: 8883,
+		Meters: 8502, NextBuilding: 8091, NextKiosk: 8086, NextMetrics: 9106}
 }
 
 // FreePorts are ports that nobody listens on now.
 func FreePorts() (Ports, error) {
 	var p Ports
-	for _, port := range []*int{&p.Building, &p.Kiosk, &p.Desk, &p.Metrics, &p.API, &p.CloudMetrics, &p.Outside, &p.Broker} {
+	for _, port := range []*int{&p.Building, &p.Kiosk, &p.Desk, &p.Metrics, &p.API, &p.CloudMetrics, &p.Outside, &p.Broker, &p.Meters, &p.NextBuilding, &p.NextKiosk, &p.NextMetrics} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return Ports{}, err
@@ -63,6 +66,7 @@ type Demo struct {
 	Building, Cloud, Gateway *Process
 	Link                     *Link
 	Tap                      *Tap
+	Next                     *Neighbour // nil: it is not plugged in
 	Inbox                    *Inbox
 	CA                       *pki.CA
 
@@ -116,6 +120,9 @@ func Open(o Options) (*Demo, error) {
 		if d.Tap, err = NewTap(d.CA, "gw-demo"); err != nil {
 			return nil, err
 		}
+		if d.Next, err = d.neighbour(); err != nil {
+			return nil, err
+		}
 	}
 	if d.Link, err = Listen(local(ports.Broker), d.Tap); err != nil {
 		return nil, err
@@ -166,27 +173,22 @@ func clear(dir string) error {
 
 // files copies the ready configurations and makes the certificates.
 func (d *Demo) files() error {
-	for _, name := range []string{"building-demo.yaml", "community-demo.yaml"} {
-		b, err := configs.FS.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		b = []byte(strings.ReplaceAll(string(b), "http://127.0.0.1:8082", "http://"+local(d.Ports.Outside)))
-		if name == "building-demo.yaml" && d.Seed != 0 {
-			b = []byte(strings.Replace(string(b), "seed: 42", fmt.Sprintf("seed: %d", d.Seed), 1))
-		}
-		if name == "community-demo.yaml" {
-			keys, err := gateway.OpenKeys(filepath.Join(d.Dir, "gateway"))
-			if err != nil {
-				return err
-			}
-			b = []byte(strings.ReplaceAll(string(b), "EVENT-KEY", base64.StdEncoding.EncodeToString(keys.Public())))
-		}
-		if err := os.WriteFile(filepath.Join(d.Dir, name), b, 0o600); err != nil {
-			return err
-		}
+	keys, err := gateway.OpenKeys(filepath.Join(d.Dir, "gateway"))
+	if err != nil {
+		return err
 	}
-	var err error
+	seed := "seed: 42"
+	if d.Seed != 0 {
+		seed = fmt.Sprintf("seed: %d", d.Seed)
+	}
+	if err := d.copyFiles(d.Dir, []string{"building-demo.yaml", "community-demo.yaml"},
+		"http://127.0.0.1:8082", "http://"+local(d.Ports.Outside),
+		"127.0.0.1:8502", local(d.Ports.Meters),
+		"EVENT-KEY", base64.StdEncoding.EncodeToString(keys.Public()),
+		"seed: 42", seed,
+	); err != nil {
+		return err
+	}
 	if d.CA, err = pki.Open(filepath.Join(d.Dir, "pki"), time.Now); err != nil {
 		return err
 	}
@@ -197,22 +199,25 @@ func (d *Demo) files() error {
 	if err == nil {
 		_, err = d.CA.Server("desk")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return d.neighbourFiles()
 }
 
 // gatewayFile writes the gateway's configuration: the ready one with this demo's addresses.
 func (d *Demo) gatewayFile() error {
-	b, err := configs.FS.ReadFile("gateway-demo.yaml")
-	if err != nil {
-		return err
-	}
-	text := strings.NewReplacer(
+	err := d.copyFiles(d.Dir, []string{"gateway-demo.yaml"},
 		"127.0.0.1:8883", d.Link.Addr(),
 		"127.0.0.1:8080", local(d.Ports.Kiosk),
 		"127.0.0.1:8443", local(d.Ports.Desk),
 		"127.0.0.1:9100", local(d.Ports.Metrics),
-	).Replace(string(b))
-	return os.WriteFile(filepath.Join(d.Dir, "gateway.yaml"), []byte(text), 0o600)
+		"127.0.0.1:8502", local(d.Ports.Meters),
+	)
+	if err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(d.Dir, "gateway-demo.yaml"), filepath.Join(d.Dir, "gateway.yaml"))
 }
 
 func (d *Demo) webhookSecret() (string, error) {
@@ -241,6 +246,9 @@ func (d *Demo) Start(ctx context.Context) error {
 	d.group, ctx = errgroup.WithContext(ctx)
 	d.front.start = ctx
 	d.group.Go(func() error { return d.Link.Run(ctx) })
+	if d.Next != nil {
+		d.group.Go(func() error { return d.Next.Link.Run(ctx) })
+	}
 	d.group.Go(func() error {
 		if err := d.outside.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -269,13 +277,21 @@ func (d *Demo) enrol() error {
 	if err := os.WriteFile(filepath.Join(d.Dir, "root.pub"), []byte(strings.TrimSpace(root)+"\n"), 0o600); err != nil {
 		return err
 	}
-	_, err = run("cloud", "import", "--data", data, filepath.Join(d.Dir, "community-demo.yaml"))
-	return err
+	for _, file := range []string{filepath.Join(d.Dir, "community-demo.yaml"), filepath.Join(d.Dir, "riverside", "community-riverside.yaml")} {
+		if _, err := run("cloud", "import", "--data", data, file); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close stops everything that Start started.
 func (d *Demo) Close() error {
-	for _, p := range []*Process{d.Gateway, d.Cloud, d.Building} {
+	all := []*Process{d.Gateway, d.Cloud, d.Building}
+	if d.Next != nil {
+		all = append(all, d.Next.Gateway, d.Next.Building)
+	}
+	for _, p := range all {
 		p.Stop()
 	}
 	if d.stop == nil {

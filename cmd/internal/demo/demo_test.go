@@ -202,7 +202,7 @@ func TestTapHoldsCommandsAndSendsItsOwn(t *testing.T) {
 			})
 		}()
 		began := time.Now()
-		tap.Hold(20 * time.Second)
+		tap.Hold(func(Command) time.Duration { return 20 * time.Second })
 		for _, packet := range [][]byte{publish(topic, "held"), publish("lobby/v1/down/gw-demo/state", "now")} {
 			if _, err := toTap.Write(packet); err != nil {
 				t.Fatal(err)

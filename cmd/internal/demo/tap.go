@@ -26,8 +26,8 @@ type Tap struct {
 	payloads bytes.Buffer
 	messages int
 	commands []Command
-	hold     time.Duration // of messages on the command topic; 0: none
-	down     *downward     // the connection to the gateway; nil: none
+	hold     func(Command) time.Duration // how much later a message on the command topic comes; nil: at once
+	down     *downward                   // the connection to the gateway; nil: none
 }
 
 // Command is one message that came down on the command topic.
@@ -80,8 +80,8 @@ func (t *Tap) Commands() []Command {
 	return append([]Command{}, t.commands...)
 }
 
-// Hold makes every message on the command topic come so much later, from the next one on; 0 ends that.
-func (t *Tap) Hold(late time.Duration) {
+// Hold makes messages on the command topic come so much later as late says, from the next one on; nil ends that.
+func (t *Tap) Hold(late func(Command) time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.hold = late
@@ -218,8 +218,11 @@ func (t *Tap) keep(packet []byte) (late time.Duration) {
 	t.payloads.Write(plain)
 	t.payloads.WriteByte('\n')
 	if _, kind, _, err := wire.ParseTopic(topic); err == nil && kind == wire.KindCommand {
-		t.commands = append(t.commands, Command{topic, bytes.Clone(raw)})
-		return t.hold
+		c := Command{topic, bytes.Clone(raw)}
+		t.commands = append(t.commands, c)
+		if t.hold != nil {
+			return t.hold(c)
+		}
 	}
 	return 0
 }
