@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,14 +41,15 @@ const (
 // Config describes one line.
 type Config struct {
 	Name     string        // of the line, for errors and logs
-	Ports    []string      // candidates: paths or globs (/dev/serial/by-id/*), resolved anew at each open; the first that opens is taken
-	Baud     int           // 0 means 19200
+	Ports    []string      // candidates, tried anew at each open: paths, globs (/dev/serial/by-id/*) or tcp://host:port; the first that opens is taken
+	Baud     int           // 0 means 19200; of a converter on TCP: that of the line behind it
 	Parity   Parity        // of each character
 	StopBits int           // 1 or 2; 0 means 1
-	Gap      time.Duration // least silence before a request; 0 means 3.5 characters, at least 2ms
+	Gap      time.Duration // least silence before a request; 0 means 3.5 characters, at least 2ms; none when Direct
 	Lateness time.Duration // worst time from a request to its answer, for requests that name none; 0 means 1s
 	Queue    int           // requests waiting in each priority; 0 means 64
 	Echo     bool          // the adapter returns what was sent: read it back and compare
+	Direct   bool          // the device itself ends the TCP connection (Modbus TCP): there is no baud to wait for, and no gap
 }
 
 // Validate names every fault of the configuration, one line each.
@@ -53,6 +57,11 @@ func (c Config) Validate() error {
 	var faults []error
 	if len(c.Ports) == 0 {
 		faults = append(faults, errors.New("port: none given; name a path such as /dev/serial/by-id/usb-…"))
+	}
+	for _, p := range c.Ports {
+		if err := c.validPort(p); err != nil {
+			faults = append(faults, fmt.Errorf("port: %s: %w", p, err))
+		}
 	}
 	if c.Baud != 0 && !slices.Contains(bauds[:], c.Baud) {
 		faults = append(faults, fmt.Errorf("baud: %d is no standard rate; use one of %v", c.Baud, bauds))
@@ -72,6 +81,22 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
+// validPort says what is wrong with one candidate.
+func (c Config) validPort(path string) error {
+	address, network := strings.CutPrefix(path, tcpScheme)
+	if !network {
+		if c.Direct {
+			return errors.New("a device on a serial line is not direct; name it as tcp://host:port, or leave direct out")
+		}
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if n, e := strconv.ParseUint(port, 10, 16); err != nil || host == "" || e != nil || n == 0 {
+		return errors.New("name it as tcp://host:port, such as tcp://192.168.1.200:502")
+	}
+	return nil
+}
+
 // withDefaults returns c with every zero replaced by its meaning.
 func (c Config) withDefaults() Config {
 	if c.Baud == 0 {
@@ -80,7 +105,7 @@ func (c Config) withDefaults() Config {
 	if c.StopBits == 0 {
 		c.StopBits = 1
 	}
-	if c.Gap == 0 {
+	if c.Gap == 0 && !c.Direct {
 		c.Gap = max(c.wire(7)/2, 2*time.Millisecond)
 	}
 	if c.Lateness == 0 {
@@ -94,6 +119,9 @@ func (c Config) withDefaults() Config {
 
 // wire is how long n characters take on the line, counted with 11 bits each.
 func (c Config) wire(n int) time.Duration {
+	if c.Direct {
+		return 0
+	}
 	return time.Duration(n) * 11 * time.Second / time.Duration(c.Baud)
 }
 
@@ -108,8 +136,8 @@ const (
 
 // Deps is what a bus is given. The zero value works.
 type Deps struct {
-	// Open opens one candidate port; nil means OpenSerial. Read must return after at most about 100 ms, with nothing
-	// when nothing came. A port that has Flush() error is flushed after opening and after each quiet time.
+	// Open opens one candidate port; nil means Open of this package. Read must return after at most about 100 ms, with
+	// nothing when nothing came. A port that has Flush() error is flushed after opening and after each quiet time.
 	Open func(path string, c Config) (io.ReadWriteCloser, error)
 	// Log receives changes of the port's state; nil means slog.Default.
 	Log *slog.Logger
@@ -122,7 +150,7 @@ type Deps struct {
 // withDefaults returns d with every nil replaced by its meaning.
 func (d Deps) withDefaults() Deps {
 	if d.Open == nil {
-		d.Open = OpenSerial
+		d.Open = Open
 	}
 	if d.Log == nil {
 		d.Log = slog.Default()

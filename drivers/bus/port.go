@@ -106,7 +106,11 @@ func (p *port) read() {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = errors.New("hung up")
 		}
-		p.err = fmt.Errorf("%w (%w): check that the adapter is plugged in", drivers.ErrGone, err)
+		check := "check that the adapter is plugged in"
+		if isTCP(p.name) {
+			check = "check the network and the converter or device at its end"
+		}
+		p.err = fmt.Errorf("%w (%w): %s", drivers.ErrGone, err, check)
 		close(p.gone)
 		return
 	}

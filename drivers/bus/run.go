@@ -23,8 +23,13 @@ func (b *Bus) Run(ctx context.Context) error {
 			opened := time.Now()
 			b.up(p.name)
 			err = b.serve(ctx, p)
-			if err := b.release(ctx, p); err != nil {
+			stale := errors.Is(err, errStale)
+			if err := b.release(ctx, p, stale); err != nil {
 				return err
+			}
+			if stale {
+				try = -1
+				continue
 			}
 			if time.Since(opened) >= backoffMax {
 				try = 0
@@ -38,9 +43,24 @@ func (b *Bus) Run(ctx context.Context) error {
 	return nil
 }
 
+// errStale ends the service of a TCP connection on which an answer was missed: kept, the late answer or the rest of it
+// could be read as a later one's, and a peer that is gone without a word would never be found out.
+var errStale = errors.New("an answer was missed")
+
 // release closes the port and waits until nobody uses it: a second open behind a hanging call would hang as well.
-func (b *Bus) release(ctx context.Context, p *port) error {
+// Meanwhile requests are refused, unless the port is only stale: then the next connection serves them.
+func (b *Bus) release(ctx context.Context, p *port, stale bool) error {
 	_ = p.close() // its goroutines show whether it is closed
+	if stale {
+		b.mu.Lock()
+		b.stats.Renewals++
+		b.mu.Unlock()
+		select {
+		case <-p.ended:
+			return nil
+		case <-time.After(stopLimit):
+		}
+	}
 	b.refuse(ctx, fmt.Errorf("%w: closing", drivers.ErrGone), p.ended, nil)
 	if ctx.Err() == nil {
 		return nil
@@ -90,6 +110,9 @@ func (b *Bus) serve(ctx context.Context, p *port) error {
 		switch {
 		case errors.Is(err, drivers.ErrSilent):
 			l.hush(ctx, j, a.Sent.Add(j.Lateness)) // invariant 8
+			if isTCP(p.name) {
+				return errStale
+			}
 		case errors.Is(err, drivers.ErrGone):
 			return err
 		}

@@ -6,13 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/tarm/serial"
 	"golang.org/x/sys/unix"
-
-	"github.com/ntpc-smart-community/lobby/drivers"
 )
 
 // ErrInUse means that another process, or another bus of this one, holds the port.
@@ -69,40 +66,4 @@ func lockPort(device string) (*os.File, error) {
 // Close closes the port, then lets others have it.
 func (p *serialPort) Close() error {
 	return errors.Join(p.Port.Close(), p.lock.Close())
-}
-
-// candidates are the paths to try now, in configured order, each glob sorted.
-func (c Config) candidates() []string {
-	var paths []string
-	for _, p := range c.Ports {
-		if !strings.ContainsAny(p, "*?[") {
-			paths = append(paths, p)
-			continue
-		}
-		found, err := filepath.Glob(p)
-		if err != nil {
-			found = []string{p} // not a pattern after all: opening it says what is wrong
-		}
-		paths = append(paths, found...)
-	}
-	return paths
-}
-
-// open opens the first candidate that can be opened.
-func (b *Bus) open() (*port, error) {
-	var faults []error
-	for _, path := range b.cfg.candidates() {
-		rwc, err := b.deps.Open(path, b.cfg)
-		if err == nil {
-			p := startPort(path, rwc)
-			p.flush()
-			return p, nil
-		}
-		faults = append(faults, err)
-	}
-	if len(faults) == 0 {
-		faults = append(faults, fmt.Errorf("nothing matches %s", strings.Join(b.cfg.Ports, ", ")))
-	}
-	return nil, fmt.Errorf("%w: %w: check the adapter and its name (ls -l /dev/serial/by-id)",
-		drivers.ErrGone, errors.Join(faults...))
 }

@@ -143,8 +143,8 @@ func TestCandidates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := Config{Ports: []string{"/dev/fixed", filepath.Join(dir, "usb-*"), filepath.Join(dir, "none*")}}
-	want := []string{"/dev/fixed", filepath.Join(dir, "usb-A"), filepath.Join(dir, "usb-B")}
+	c := Config{Ports: []string{"/dev/fixed", filepath.Join(dir, "usb-*"), filepath.Join(dir, "none*"), "tcp://[::1]:502"}}
+	want := []string{"/dev/fixed", filepath.Join(dir, "usb-A"), filepath.Join(dir, "usb-B"), "tcp://[::1]:502"}
 	if got := c.candidates(); !slices.Equal(got, want) {
 		t.Errorf("candidates() = %v; want %v", got, want)
 	}

@@ -20,18 +20,19 @@ type Counters struct {
 
 // Stats is a snapshot of a bus.
 type Stats struct {
-	Open    bool      // the port is open
-	Port    string    // the candidate that is open, or was last
-	Since   time.Time // when Open last changed; zero: never
-	Error   string    // why the port is not open; empty while it is
-	Opens   uint64    // times the port was opened
-	Losses  uint64    // times an open port went away
-	Refused uint64    // requests refused because the queue was full
-	Late    uint64    // requests dropped unsent because NotAfter had passed
-	Stray   uint64    // bytes that came when nobody had asked
-	Waiting int       // requests in the queues
-	Line    Counters
-	Devices map[string]Counters // by Request.Device; what is over 128 names is under "other"
+	Open     bool      // the port is open
+	Port     string    // the candidate that is open, or was last
+	Since    time.Time // when Open last changed; zero: never
+	Error    string    // why the port is not open; empty while it is
+	Opens    uint64    // times the port was opened
+	Losses   uint64    // times an open port went away
+	Renewals uint64    // times a TCP connection was closed after a time-out, to be opened again
+	Refused  uint64    // requests refused because the queue was full
+	Late     uint64    // requests dropped unsent because NotAfter had passed
+	Stray    uint64    // bytes that came when nobody had asked
+	Waiting  int       // requests in the queues
+	Line     Counters
+	Devices  map[string]Counters // by Request.Device; what is over 128 names is under "other"
 }
 
 // Stats returns the counters as they stand. The caller owns the result.
@@ -70,13 +71,19 @@ func (c Counters) plus(d Counters) Counters {
 	return c
 }
 
-// up records that the port is open.
+// up records that the port is open, and says so unless it was: a renewed connection is no news.
 func (b *Bus) up(port string) {
 	b.mu.Lock()
-	b.stats.Open, b.stats.Port, b.stats.Since, b.stats.Error = true, port, time.Now(), ""
+	was := b.stats.Open
+	if !was {
+		b.stats.Since = time.Now()
+	}
+	b.stats.Open, b.stats.Port, b.stats.Error = true, port, ""
 	b.stats.Opens++
 	b.mu.Unlock()
-	b.deps.Log.Info("port is open", "bus", b.cfg.Name, "port", port)
+	if !was {
+		b.deps.Log.Info("port is open", "bus", b.cfg.Name, "port", port)
+	}
 }
 
 // down records why the port is not open, and says so once for each new reason.
