@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,16 +24,34 @@ type doorRig struct {
 	*module
 	peer *peer
 	line *bus.Bus
-	cut  func()
-	log  *bytes.Buffer
+	plug func(in bool)
+	log  *journal
+}
+
+// journal keeps a log that timers write too.
+type journal struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.String()
 }
 
 func newDoorRig(t *testing.T, cfg DoorConfig, line bus.Config) *doorRig {
 	t.Helper()
-	r := &doorRig{module: relay(), log: &bytes.Buffer{}}
+	r := &doorRig{module: relay(), log: &journal{}}
 	r.peer = newPeer(map[byte]*module{unitOf: r.module})
 	r.peer.tcp, r.peer.echo = cfg.Protocol == TCP, line.Echo
-	r.line, r.cut = inBubble(t, r.peer, line)
+	r.line, r.plug = inBubble(t, r.peer, line)
 	cfg.Device, cfg.Address, cfg.Log = "door/ktv", unitOf, slog.New(slog.NewTextHandler(r.log, nil))
 	if cfg.Output == 0 {
 		cfg.Output = 1
@@ -202,7 +221,7 @@ func TestOffIsTriedUntilConfirmed(t *testing.T) {
 		}
 		r.lose(5, coilOff, true)
 		time.Sleep(15 * time.Second)
-		if r.unlocked() || r.peer.count(1, coilOff) != 1+5+1 || r.log.Len() != 0 {
+		if r.unlocked() || r.peer.count(1, coilOff) != 1+5+1 || r.log.String() != "" {
 			t.Errorf("on %v, %d offs, log %q; want off after five lost ones, nothing said", r.unlocked(), r.peer.count(1, coilOff), r.log)
 		}
 	})
@@ -236,19 +255,31 @@ func TestOffIsGivenUpLoudlyAndMendedByStatus(t *testing.T) {
 	}
 }
 
-// invariant 15: a link that is down over the end of a hold turns the output off when it is back.
+// invariant 15: a line that is gone when a hold ends turns the output off when it is back: at once after a moment, else
+// with the next poll.
 func TestOffAfterTheLineWasGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newDoorRig(t, DoorConfig{}, bus.Config{})
-		if _, err := r.Release(t.Context(), time.Second, time.Time{}); err != nil {
-			t.Fatal(err)
-		}
-		r.cut()
-		time.Sleep(time.Minute)
-		if !r.unlocked() || !strings.Contains(r.log.String(), "port is gone") {
-			t.Errorf("on %v, log %q; want on, and said with its cause", r.unlocked(), r.log)
-		}
-	})
+	for _, gone := range []time.Duration{5 * time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newDoorRig(t, DoorConfig{}, bus.Config{})
+			if _, err := r.Release(t.Context(), time.Second, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			r.plug(false)
+			time.Sleep(gone)
+			said := strings.Contains(r.log.String(), "port is gone")
+			if !r.unlocked() || said != (gone == time.Minute) {
+				t.Errorf("gone %v: on %v, log %q", gone, r.unlocked(), r.log)
+			}
+			r.plug(true)
+			time.Sleep(20 * time.Second)
+			if said {
+				_, _ = r.Status(t.Context())
+			}
+			if r.unlocked() {
+				t.Errorf("on after %v without a line", gone)
+			}
+		})
+	}
 }
 
 // invariant 15: Secure ends a release before its time; it is what a gateway calls before its bus ends.
@@ -362,7 +393,7 @@ func TestReleaseThatIsNotSent(t *testing.T) {
 		if _, err := r.Release(ctx, time.Second, time.Time{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("Release(ended) = %v; want Canceled", err)
 		}
-		r.cut()
+		r.plug(false)
 		synctest.Wait()
 		if got, err := r.Release(t.Context(), time.Second, time.Time{}); !errors.Is(err, drivers.ErrGone) || got.Known {
 			t.Errorf("Release() unplugged = %+v, %v; want ErrGone", got, err)

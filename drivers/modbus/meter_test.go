@@ -223,7 +223,7 @@ func TestSilentMeterIsOfflineAfterThreePolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dev := g4(5, 0, 1, 1)
 		p := newPeer(map[byte]*module{7: dev})
-		line, cut := inBubble(t, p, bus.Config{})
+		line, plug := inBubble(t, p, bus.Config{})
 		m := newMeter(t, line, MeterConfig{})
 		if h := m.Health()[0]; h.Online || !h.Since.IsZero() || h.Error == "" {
 			t.Errorf("health before any poll = %+v", h)
@@ -260,7 +260,7 @@ func TestSilentMeterIsOfflineAfterThreePolls(t *testing.T) {
 		if _, err := m.Read(ended); !errors.Is(err, context.Canceled) || m.Health()[0].Silent != 0 {
 			t.Errorf("Read(ended) = %v; want its cause, and no word about the meter", err)
 		}
-		cut()
+		plug(false)
 		synctest.Wait()
 		poll(drivers.ErrGone, true, 1)
 	})

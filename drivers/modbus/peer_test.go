@@ -229,8 +229,9 @@ func (p pipePort) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// inBubble is a bus whose far end is p, over net.Pipe: each opening is a new pipe. cut ends the newest for good.
-func inBubble(t *testing.T, p *peer, cfg bus.Config) (line *bus.Bus, cut func()) {
+// inBubble is a bus whose far end is p, over net.Pipe: each opening is a new pipe. plug(false) cuts the newest and lets
+// nobody open another until plug(true).
+func inBubble(t *testing.T, p *peer, cfg bus.Config) (line *bus.Bus, plug func(in bool)) {
 	t.Helper()
 	cfg.Name = "rs485-1"
 	if cfg.Ports == nil {
@@ -239,13 +240,13 @@ func inBubble(t *testing.T, p *peer, cfg bus.Config) (line *bus.Bus, cut func())
 	var mu sync.Mutex
 	var served sync.WaitGroup
 	var far net.Conn
-	unplugged := false
+	plugged := true
 	line = bus.New(cfg, bus.Deps{
 		Log: slog.New(slog.DiscardHandler),
 		Open: func(string, bus.Config) (io.ReadWriteCloser, error) {
 			mu.Lock()
 			defer mu.Unlock()
-			if unplugged {
+			if !plugged {
 				return nil, errors.New("nothing plugged in")
 			}
 			near, f := net.Pipe()
@@ -258,20 +259,19 @@ func inBubble(t *testing.T, p *peer, cfg bus.Config) (line *bus.Bus, cut func())
 		},
 	})
 	stop := run(t, line)
-	cut = func() {
+	plug = func(in bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		unplugged = true
-		if far != nil {
+		if plugged = in; !in && far != nil {
 			far.Close()
 		}
 	}
 	t.Cleanup(func() {
 		stop()
-		cut()
+		plug(false)
 		served.Wait()
 	})
-	return line, cut
+	return line, plug
 }
 
 // run runs a bus until stop.
