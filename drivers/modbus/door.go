@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	maxOutput = 255    // above begin the addresses with another meaning: docs/modbus.md 5
+	maxOutput = 0xfe   // 00FF is every output at once: docs/modbus.md 5
 	maxInput  = 0xffff // of a discrete input
 	maxSpan   = 64     // inputs read in one request
 )
@@ -25,7 +25,7 @@ type DoorConfig struct {
 	Device   string        // name in health and counters: "door/ktv"
 	Protocol Protocol      // "" means RTU
 	Address  int           // unit of the module, 1 to 247
-	Output   int           // coil of the strike, 0 to 255
+	Output   int           // coil of the strike, 0 to 254
 	Flash    bool          // the module times the output itself; false: it is turned off from here
 	Contact  *int          // discrete input of the contact; nil: none is fitted
 	OpenIs   int           // what the contact's input reads while the door is open: 0 or 1

@@ -499,7 +499,7 @@ func TestNewDoorRefusesBadConfig(t *testing.T) {
 	}{
 		{"device: empty", func(c *DoorConfig) { c.Device = "" }},
 		{"address: 0", func(c *DoorConfig) { c.Address = 0 }},
-		{"output: 256", func(c *DoorConfig) { c.Output = 256 }},
+		{"output: 255", func(c *DoorConfig) { c.Output = 255 }},
 		{"output: -1", func(c *DoorConfig) { c.Output = -1 }},
 		{"open_is: 2", func(c *DoorConfig) { c.OpenIs = 2 }},
 		{"contact: inputs", func(c *DoorConfig) { c.Contact = in(-1) }},

@@ -275,7 +275,7 @@ func inBubble(t *testing.T, p *peer, cfg bus.Config) (line *bus.Bus, plug func(i
 }
 
 // run runs a bus until stop.
-func run(t *testing.T, line *bus.Bus) (stop func()) {
+func run(t testing.TB, line *bus.Bus) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

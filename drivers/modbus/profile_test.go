@@ -3,6 +3,7 @@ package modbus
 import (
 	"bytes"
 	"errors"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,6 +37,19 @@ func TestShippedProfiles(t *testing.T) {
 	g4 := shippedProfile(t, "g4")
 	if g4.Qmax != 6000 || g4.Baud != 9600 || g4.Parity != bus.ParityNone || g4.StopBits != 1 || g4.Quantity != "actual" {
 		t.Errorf("g4 = %+v; want 6000 l/h, 9600 8N1, actual", g4)
+	}
+}
+
+// The example of docs/modbus.md is a profile.
+func TestTheDocumentsExample(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/modbus.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```")
+	if p, err := ParseProfile("example", []byte(example)); !found || err != nil || len(p.requests) != 2 {
+		t.Errorf("ParseProfile(the example) = %+v, %v; want two requests", p, err)
 	}
 }
 

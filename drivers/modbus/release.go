@@ -187,12 +187,9 @@ func (d *Door) end() {
 	d.turn <- struct{}{}
 	defer d.leaveTurn()
 	d.mu.Lock()
-	owed, left := d.owed, time.Until(d.until)
-	if owed && left > 0 { // somebody else was let in meanwhile
-		d.again(left)
-	}
+	over := d.owed && !time.Now().Before(d.until) // else it is off, or somebody was let in while we waited for the turn
 	d.mu.Unlock()
-	if !owed || left > 0 {
+	if !over {
 		return
 	}
 	if err := d.switchOff(context.Background()); err != nil {
