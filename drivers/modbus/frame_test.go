@@ -147,6 +147,9 @@ func FuzzRTUAnswer(f *testing.F) {
 	f.Add(byte(1), byte(5), uint16(512), uint16(7), unhex("018302C0"), []byte{}, byte(4))
 	f.Add(byte(2), byte(4), uint16(9), uint16(1), unhex("018302C0F1"), []byte{6}, byte(4))
 	f.Fuzz(func(t *testing.T, unit, function byte, address, quantity uint16, noise, data []byte, piece byte) {
+		if len(noise) > 512 { // the bus keeps 1024 bytes
+			return
+		}
 		function = 1 + function%5
 		quantity = 1 + quantity%125
 		asked := []byte{function, byte(address >> 8), byte(address), byte(quantity >> 8), byte(quantity)}
@@ -211,6 +214,9 @@ func FuzzTCPAnswer(f *testing.F) {
 	f.Add(unhex("0000 0000 0007 01 03 04 449B7000"), uint16(2), byte(1))
 	f.Add(unhex("0001 0000 0003 01 83 02"), uint16(2), byte(3))
 	f.Fuzz(func(t *testing.T, in []byte, quantity uint16, piece byte) {
+		if len(in) > 512 { // the bus keeps 1024 bytes
+			return
+		}
 		quantity = 1 + quantity%125
 		h := &modbus.TCPClientHandler{}
 		h.SlaveId = 1

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	maxProfile  = 64 << 10 // bytes
+	maxProfile  = 16 << 10 // bytes; those that ship have 1
+	maxFaults   = 100      // named in one text
 	maxRegs     = 125      // of one request
 	maxAddress  = 0xffff   // of a register
 	maxRequests = 16       // in a profile

@@ -141,7 +141,7 @@ func TestProfileFaults(t *testing.T) {
 		{"requests overlap", profile("requests: [{function: 3, address: 0, count: 2}, {function: 3, address: 1, count: 9}]", plainTotal), "requests[1]: overlaps requests[0]; "},
 		{"half a total", profile("requests: [{function: 3, address: 1, count: 2}]", plainTotal), "registers[0]: lies only partly in requests[0]; "},
 		{"too many requests", profile("requests: ["+strings.Repeat("{},", 17)+"]", plainTotal), "requests: 17 requests; use at most 16"},
-		{"too long", strings.Repeat("#", maxProfile+1), "p:1:1: 65537 bytes; use at most 65536"},
+		{"too long", strings.Repeat("#", maxProfile+1), "p:1:1: 16385 bytes; use at most 16384"},
 	} {
 		p, err := ParseProfile("p", []byte(c.text))
 		if err == nil || p != nil || !strings.Contains(err.Error(), c.want) {
@@ -163,6 +163,14 @@ func TestProfileFaultsComeTogether(t *testing.T) {
 	want := []string{"base", "registers[0].function", "registers[0].scale", "registers[0].colour", "registers[1].type"}
 	if !slices.Equal(places, want) {
 		t.Errorf("faults at %v; want %v\n%v", places, want, err)
+	}
+}
+
+// invariant 13: however much is wrong with a text, the answer stays readable.
+func TestProfileFaultsAreBounded(t *testing.T) {
+	_, err := ParseProfile("p", []byte("registers:\n"+strings.Repeat("  - {}\n", 2000)))
+	if n := strings.Count(err.Error(), "\n") + 1; n != maxFaults {
+		t.Errorf("%d faults; want %d", n, maxFaults)
 	}
 }
 

@@ -53,6 +53,9 @@ func (t *text) parse(b []byte) place {
 }
 
 func (t *text) add(line, column int, path, what, remedy string) {
+	if len(t.faults) == maxFaults {
+		return
+	}
 	at := fmt.Sprintf("%s:%d:%d: ", t.name, line, column)
 	if path != "" {
 		at += path + ": "
