@@ -1,9 +1,9 @@
 // Package config reads a gateway's YAML file.
 //
 // The file is strict: an unknown key, a wrong type or an impossible value is a Fault with file, line, column and what to
-// do, and all faults of a file are found at once. A fault inside an entry of a list (a line, a bank) costs that entry;
-// the rest of the file still counts. A file that cannot be read at all gives no Config: the caller goes on with the
-// last good one.
+// do, and all faults of a file are found at once. A fault inside an entry of a list (a line, a bank, a meter, a door)
+// costs that entry; the rest of the file still counts. A file that cannot be read at all gives no Config: the caller goes
+// on with the last good one.
 package config
 
 import (
@@ -20,7 +20,11 @@ import (
 // ErrUnreadable says that nothing of the file can be used: it is missing, too large, or no YAML.
 var ErrUnreadable = errors.New("configuration cannot be read")
 
-const maxFile = 1 << 20 // bytes; the largest building has some 30 kB
+const (
+	maxFile      = 1 << 20 // bytes; the largest building has some 30 kB
+	defaultEvery = time.Hour
+	metering     = "metering"
+)
 
 // Config is one gateway's file. Paths are absolute after Load: relative ones count from the file's folder.
 type Config struct {
@@ -105,7 +109,7 @@ type Compartment struct {
 
 // Metering says when the meters are read.
 type Metering struct {
-	Every time.Duration `yaml:"every"` // from the begin of one sweep to that of the next; 0 means 1h, at least 1s
+	Every time.Duration `yaml:"every"` // from the begin of one sweep to that of the next, 1s to 24h; 0 means 1h
 }
 
 // Meter is one gas meter. Which flat it belongs to is the cloud's to know.
@@ -116,6 +120,7 @@ type Meter struct {
 	Address  int    `yaml:"address"`  // Modbus unit, 1 to 247
 	Profile  string `yaml:"profile"`  // name of its register map
 	Serial   string `yaml:"serial"`   // as on its plate: a reading counts only from this meter
+	Begin    int    `yaml:"begin"`    // litres that a person read off its dial when its readings were in doubt: they begin anew from there; 0: nobody had to
 }
 
 // Door is one facility door.
@@ -157,12 +162,16 @@ func (f Fault) Error() string {
 	return b.String()
 }
 
-// entry is the list entry that the fault costs: "lines[0]", or "" when it stands outside every list.
+// entry is what the fault costs: an entry of a list, "lines[0]", or the schedule of the meters, "metering"; "" is the
+// whole file.
 func (f Fault) entry() string {
-	for _, list := range []string{"lines[", "lockers["} {
+	for _, list := range []string{"lines[", "lockers[", "meters[", "doors["} {
 		if strings.HasPrefix(f.Path, list) {
 			return f.Path[:strings.IndexByte(f.Path, ']')+1]
 		}
+	}
+	if f.Path == metering || strings.HasPrefix(f.Path, metering+".") {
+		return metering
 	}
 	return ""
 }
@@ -224,7 +233,7 @@ func (c *Config) fill(dir string) {
 			}
 		}
 	}
-	c.Metering.Every = cmp.Or(c.Metering.Every, time.Hour)
+	c.Metering.Every = cmp.Or(c.Metering.Every, defaultEvery)
 	for i := range c.Doors {
 		d := &c.Doors[i]
 		d.English, d.Timer, d.Strike = cmp.Or(d.English, d.Name), cmp.Or(d.Timer, "flash"), cmp.Or(d.Strike, 5*time.Second)
@@ -260,26 +269,33 @@ func (c Config) LineFault(line, what, remedy string) Fault {
 	return d.faults[0]
 }
 
-// leaveOut drops the entries that have a fault, and banks on a line that is dropped.
+// leaveOut drops the entries that have a fault, and devices on a line that is dropped.
 func (c *Config) leaveOut(faults []Fault) {
 	bad := map[string]bool{}
 	for _, f := range faults {
 		bad[f.entry()] = true
 	}
-	keepLine := map[string]bool{}
-	var lines []Line
-	for i, l := range c.Lines {
-		if !bad[fmt.Sprintf("lines[%d]", i)] {
-			lines, keepLine[l.Name] = append(lines, l), true
+	if bad[metering] {
+		c.Metering.Every = defaultEvery
+	}
+	c.Lines = keep(c.Lines, "lines", bad, func(Line) bool { return true })
+	has := func(line string) bool {
+		return slices.ContainsFunc(c.Lines, func(l Line) bool { return l.Name == line })
+	}
+	c.Lockers = keep(c.Lockers, "lockers", bad, func(l Locker) bool { return has(l.Line) })
+	c.Meters = keep(c.Meters, "meters", bad, func(m Meter) bool { return has(m.Line) })
+	c.Doors = keep(c.Doors, "doors", bad, func(d Door) bool { return has(d.Line) })
+}
+
+// keep gives the entries of a list that are not bad and whose line is there.
+func keep[E any](list []E, name string, bad map[string]bool, there func(E) bool) []E {
+	var kept []E
+	for i, e := range list {
+		if !bad[fmt.Sprintf("%s[%d]", name, i)] && there(e) {
+			kept = append(kept, e)
 		}
 	}
-	var lockers []Locker
-	for i, l := range c.Lockers {
-		if !bad[fmt.Sprintf("lockers[%d]", i)] && keepLine[l.Line] {
-			lockers = append(lockers, l)
-		}
-	}
-	c.Lines, c.Lockers = lines, lockers
+	return kept
 }
 
 // Usable tells whether a gateway can run with these faults: every one of them costs an entry of a list.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/config"
 )
@@ -30,6 +31,25 @@ lockers:
           - {number: 2, size: L, lock: 17, low: true}
 `
 
+// devices is a file with all other kinds of devices.
+const devices = `gateway: gw-1
+lines:
+  - name: a
+    ports: [tty/a]
+    baud: 9600
+    parity: even
+    stop_bits: 2
+  - name: n
+    ports: ['tcp://10.0.0.5:502']
+metering: {every: 15m}
+meters:
+  - {id: m-1, line: a, protocol: modbus-rtu, address: 1, profile: g4, serial: "0012"}
+  - {id: m-2, line: n, protocol: modbus-tcp, address: 1, profile: g4, serial: "12", begin: 1866000}
+doors:
+  - {id: ktv, name: 視聽室, line: a, protocol: modbus-relay, address: 9, output: 0, contact: 0, open_is: 1, exit: 1}
+  - {id: gym, name: 健身房, english: Gym, line: a, protocol: modbus-relay, address: 9, output: 1, contact: 2, timer: none, strike: 3s}
+`
+
 func TestParseFillsWhatIsMissing(t *testing.T) {
 	c, faults, err := config.Parse("/etc/lobby/gateway.yaml", []byte(good))
 	if err != nil || len(faults) > 0 {
@@ -40,6 +60,22 @@ func TestParseFillsWhatIsMissing(t *testing.T) {
 	}
 	if c.Lines[0].Baud != 19200 || c.Kiosk.Listen != "127.0.0.1:8080" || c.Lockers[0].Columns[0].Doors[0].Lock != 1 {
 		t.Errorf("defaults are missing: %+v", c)
+	}
+	if c.Metering.Every != time.Hour {
+		t.Errorf("meters are read every %s, want an hour", c.Metering.Every)
+	}
+	if c, faults, err = config.Parse("/etc/lobby/gateway.yaml", []byte(devices)); err != nil || len(faults) > 0 {
+		t.Fatalf("Parse = %v, %v", faults, err)
+	}
+	if m := c.Meters; len(m) != 2 || m[0].Serial != "0012" || m[1].Begin != 1866000 || c.Metering.Every != 15*time.Minute || !c.Lines[1].OnNetwork() || c.Lines[0].OnNetwork() {
+		t.Errorf("meters = %+v", c)
+	}
+	if !c.Direct("n") || c.Direct("a") {
+		t.Error("a line is direct if its meters speak Modbus TCP, and only then")
+	}
+	ktv, gym := c.Doors[0], c.Doors[1]
+	if ktv.English != "視聽室" || ktv.Timer != "flash" || ktv.Strike != 5*time.Second || *ktv.Contact != 0 || *ktv.Exit != 1 || gym.Exit != nil || gym.English != "Gym" || gym.OpenIs != 0 {
+		t.Errorf("doors = %+v", c.Doors)
 	}
 }
 
@@ -52,7 +88,7 @@ func TestEachFaultNamesItsPlaceAndTheRemedy(t *testing.T) {
 		{"list for a text", "site: 板橋示範社區", "site: [a]", "gateway.yaml:2:7: site: a list where a text is wanted"},
 		{"text for a list", "boards: [0, 1]", "boards: 0", `lockers[0].boards: "0" where a list is wanted`},
 		{"gateway id", "gw-1", "GW_1", `gateway.yaml:1:10: gateway: "GW_1" is no gateway id; use 1 to 40 of`},
-		{"baud", "    ports:", "    baud: 19201\n    ports:", "gateway.yaml:6:11: lines[0].baud: 19201 is no standard rate; use 9600"},
+		{"baud", "    ports:", "    baud: 19201\n    ports:", "gateway.yaml:6:11: lines[0].baud: 19201 is no standard rate; use 1200"},
 		{"no ports", "    ports: [tty/rs485-a, /dev/serial/by-id/*]\n", "", "gateway.yaml:5:5: lines[0].ports: missing; name the serial port"},
 		{"no such line", "line: a", "line: b", `gateway.yaml:9:11: lockers[0].line: there is no line "b"; name one of lines`},
 		{"board twice", "boards: [0, 1]", "boards: [0, 1, 0]", "lockers[0].boards[2]: board 0 of line a is also lockers[0].boards[0]; two boards"},
@@ -66,26 +102,94 @@ func TestEachFaultNamesItsPlaceAndTheRemedy(t *testing.T) {
 		{"kiosk for all", "kiosk: {phone: 分機 100}", "kiosk: {listen: 0.0.0.0:80}", "kiosk.listen: 0.0.0.0 is not this machine alone; use 127.0.0.1"},
 		{"broker without keys", "kiosk: {phone: 分機 100}", "cloud: {broker: 'tls://h:1'}", "cloud.root_key: missing; name the file"},
 		{"time", "    closed_bit: 1\n", "    closed_bit: 1\n    pulse: 5\n", `lockers[0].pulse: "5" where a time such as 500ms is wanted`},
+		{"baud of old meters", "    ports:", "    baud: 300\n    ports:", "lines[0].baud: 300 is no standard rate; use 1200, 2400"},
+		{"parity", "    ports:", "    parity: mark\n    ports:", `gateway.yaml:6:13: lines[0].parity: "mark" is no parity; use none, even or odd`},
+		{"stop bits", "    ports:", "    stop_bits: 3\n    ports:", "gateway.yaml:6:16: lines[0].stop_bits: 3 stop bits; use 1 or 2"},
 		{"desk without keys", "kiosk: {phone: 分機 100}", "desk: {listen: '192.168.1.2:443'}", "desk: the desk needs a certificate and its key"},
 	}
 	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) { refused(t, good, test.old, test.new, test.want) })
+	}
+}
+
+// refused puts something else into a good file and looks for the fault.
+func refused(t *testing.T, good, old, with, want string) (config.Config, []config.Fault) {
+	t.Helper()
+	text := strings.Replace(good, old, with, 1)
+	if text == good {
+		t.Fatalf("%q is not in the file", old)
+	}
+	c, faults, err := config.Parse("/etc/lobby/gateway.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range faults {
+		lines = append(lines, f.Error())
+	}
+	if all := strings.Join(lines, "\n"); !strings.Contains(all, want) {
+		t.Errorf("faults =\n%s\nwant %s", all, want)
+	}
+	return c, faults
+}
+
+// A fault of a meter or a door costs that entry, and the rest of the file counts. // invariant 9, invariant 12
+func TestMetersAndDoors(t *testing.T) {
+	const all = 4 // devices of the file
+	tests := []struct {
+		name, old, new, want string
+		left                 int // devices
+	}{
+		{"no address on the network", "tcp://10.0.0.5:502", "tcp://10.0.0.5", "gateway.yaml:9:13: lines[1].ports[0]: tcp://10.0.0.5 is no address; write tcp://host:port", 3},
+		{"port 0", "tcp://10.0.0.5:502", "tcp://10.0.0.5:0", "lines[1].ports[0]: tcp://10.0.0.5:0 is no address", 3},
+		{"a pattern on the network", "tcp://10.0.0.5:502", "tcp://10.0.0.*:502", "lines[1].ports[0]: tcp://10.0.0.*:502 is no address", 3},
+		{"two ports on the network", "['tcp://10.0.0.5:502']", "['tcp://10.0.0.5:502', tty/b]", "gateway.yaml:9:12: lines[1].ports: 2 ports, and one is tcp://10.0.0.5:502; a line over the network has one port alone", 3},
+		{"a meter's id", "id: m-1", "id: M 1", `gateway.yaml:12:10: meters[0].id: "M 1" is no id; use 1 to 40`, 3},
+		{"a meter twice", "id: m-2", "id: m-1", "gateway.yaml:13:10: meters[1].id: m-1 is also meters[0]; give each an id", 3},
+		{"a meter's line", "id: m-1, line: a", "id: m-1, line: c", `gateway.yaml:12:21: meters[0].line: there is no line "c"; name one of lines`, 3},
+		{"a meter's protocol", "modbus-rtu", "mbus", `meters[0].protocol: "mbus" is not known; use modbus-rtu or modbus-tcp`, 3},
+		{"Modbus TCP on a serial line", "id: m-2, line: n", "id: m-2, line: a", "gateway.yaml:13:34: meters[1].protocol: modbus-tcp on a serial line; use modbus-rtu, or a line whose port is tcp://", 3},
+		{"a meter's address", "modbus-rtu, address: 1", "modbus-rtu, address: 248", "meters[0].address: unit 248 is out of range; use the device's Modbus address, 1 to 247", 3},
+		{"a meter's profile", "profile: g4", "profile: g5", `meters[0].profile: "g5" is not known; use one of `, 3},
+		{"a meter's serial", `"0012"`, "A12", `meters[0].serial: "A12" is no serial number; write the 1 to 20 digits`, 3},
+		{"a meter without a serial", `serial: "0012"`, `serial: ""`, `gateway.yaml:12:79: meters[0].serial: "" is no serial number`, 3},
+		{"a dial", "begin: 1866000", "begin: -1", "meters[1].begin: -1 litres are out of range", 3},
+		{"the schedule", "every: 15m", "every: 25h", "gateway.yaml:10:19: metering.every: 25h0m0s is out of range; use 1s to 24h", all},
+		{"the schedule is no time", "every: 15m", "every: often", "metering.every: \"often\" where a time such as 500ms is wanted", all},
+		{"a meter on a door's module", "address: 9, output: 0", "address: 1, output: 0", "gateway.yaml:15:68: doors[0].address: unit 1 of line a is also meters[0]; two devices on one line need different addresses", 3},
+		{"two meters at one address", "id: m-2, line: n, protocol: modbus-tcp", "id: m-2, line: a, protocol: modbus-rtu", "meters[1].address: unit 1 of line a is also meters[0]", 3},
+		{"two formats on one line", "id: m-1, line: a", "id: m-1, line: n", "gateway.yaml:13:21: meters[1].line: line n carries modbus-rtu, and this speaks modbus-tcp; give it a line of its own", 3},
+		{"a door's id", "id: ktv", "id: KTV", `doors[0].id: "KTV" is no id`, 3},
+		{"a door twice", "id: gym", "id: ktv", "doors[1].id: ktv is also doors[0]", 3},
+		{"a door without a name", "name: 視聽室", "name: ''", "doors[0].name: 0 characters; write what people call the door", 3},
+		{"a long English name", "english: Gym", "english: " + strings.Repeat("x", 41), "doors[1].english: 41 characters", 3},
+		{"a door's line", "name: 視聽室, line: a", "name: 視聽室, line: c", `doors[0].line: there is no line "c"`, 3},
+		{"a door's protocol", "modbus-relay", "osdp", `doors[0].protocol: "osdp" is not known; use modbus-relay`, 3},
+		{"a door's output", "output: 1", "output: 8", "doors[1].output: 8 is out of range; use the number on the relay module, from 0 to 7", 3},
+		{"a door's contact", "contact: 2", "contact: -1", "doors[1].contact: -1 is out of range", 3},
+		{"a door's button", "exit: 1", "exit: 9", "doors[0].exit: 9 is out of range", 3},
+		{"open is", "open_is: 1", "open_is: 2", "doors[0].open_is: 2 is no state of an input; open the door", 3},
+		{"a timer", "timer: none", "timer: soft", `doors[1].timer: "soft" is not known; use flash`, 3},
+		{"a strike", "strike: 3s", "strike: 31s", "doors[1].strike: 31s is out of range; use 1s to 30s", 3},
+		{"one output for two doors", "output: 1", "output: 0", "doors[1].output: output 0 of unit 9 of line a is also doors[0]; each door has an output of its own", 3},
+		{"one input for two doors", "contact: 2", "contact: 1", "doors[1].contact: input 1 of unit 9 of line a is also doors[0].exit; each wire has an input", 3},
+		{"one input twice", "exit: 1", "exit: 0", "doors[0].exit: input 0 of unit 9 of line a is also doors[0].contact", 3},
+		{"lockers on a line with meters", "metering:", "lockers: [{bank: A, line: a, protocol: kerong-a, boards: [0], closed_bit: 0, columns: [{doors: [{number: 1, size: S}]}]}]\nmetering:",
+			"meters[0].line: line a carries kerong-a, and this speaks modbus-rtu; give it a line of its own, or that of devices", 1},
+	}
+	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			text := strings.Replace(good, test.old, test.new, 1)
-			if text == good {
-				t.Fatalf("%q is not in the file", test.old)
+			c, faults := refused(t, devices, test.old, test.new, test.want)
+			if left := len(c.Meters) + len(c.Doors); !config.Usable(faults) || left != test.left {
+				t.Errorf("%d devices are left of %v; want %d", left, faults, test.left)
 			}
-			_, faults, err := config.Parse("/etc/lobby/gateway.yaml", []byte(text))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var lines []string
-			for _, f := range faults {
-				lines = append(lines, f.Error())
-			}
-			if all := strings.Join(lines, "\n"); !strings.Contains(all, test.want) {
-				t.Errorf("faults =\n%s\nwant %s", all, test.want)
+			if c.Metering.Every != 15*time.Minute && c.Metering.Every != time.Hour {
+				t.Errorf("meters are read every %s; want the default where the file says nothing good", c.Metering.Every)
 			}
 		})
+	}
+	if _, faults, _ := config.Parse("g.yaml", []byte(strings.Replace(devices, "gw-1", "GW", 1))); config.Usable(faults) {
+		t.Error("a file without a gateway id is usable")
 	}
 }
 
@@ -133,6 +237,7 @@ func TestUnreadable(t *testing.T) {
 // Whatever stands in the file, reading it ends, and each fault has a place.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(good))
+	f.Add([]byte(devices))
 	f.Add([]byte("lockers: [{columns: [{doors: [{number: 1e9}]}]}]"))
 	f.Add([]byte("a: &a [*a]"))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -145,8 +250,8 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("fault without a place: %+v", fault)
 			}
 		}
-		if len(c.Lockers) > 0 && len(c.Lines) == 0 {
-			t.Errorf("a bank without a line is left: %+v", c)
+		if len(c.Lockers)+len(c.Meters)+len(c.Doors) > 0 && len(c.Lines) == 0 {
+			t.Errorf("a device without a line is left: %+v", c)
 		}
 	})
 }

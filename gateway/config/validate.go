@@ -19,8 +19,9 @@ const (
 )
 
 var (
-	bauds = []int{9600, 19200, 38400, 57600, 115200}
-	sizes = []string{"S", "M", "L", "XL"}
+	bauds    = []int{1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200}
+	parities = []string{"none", "even", "odd"}
+	sizes    = []string{"S", "M", "L", "XL"}
 )
 
 // bad adds a fault at the place of path, or of the nearest path above it that stands in the file.
@@ -54,6 +55,9 @@ func (d *decoder) validate(c Config) {
 	}
 	d.lines(c.Lines)
 	d.lockers(c)
+	d.meters(c)
+	d.facilities(c)
+	d.formats(c)
 }
 
 func (d *decoder) cloud(c Cloud) {
@@ -104,6 +108,7 @@ func (d *decoder) lines(lines []Line) {
 		if len(l.Ports) == 0 {
 			d.bad(at+".ports", "missing", "name the serial port, best as /dev/serial/by-id/…")
 		}
+		d.network(at, l.Ports)
 		for p, port := range l.Ports {
 			if other, twice := ports[port]; twice {
 				d.bad(fmt.Sprintf("%s.ports[%d]", at, p), port+" is also a port of "+other, "one line owns a port: put its devices on that line")
@@ -111,11 +116,24 @@ func (d *decoder) lines(lines []Line) {
 			ports[port] = at
 		}
 		if !slices.Contains(bauds, l.Baud) {
-			d.bad(at+".baud", fmt.Sprintf("%d is no standard rate", l.Baud), "use 9600, 19200, 38400, 57600 or 115200")
+			d.bad(at+".baud", fmt.Sprintf("%d is no standard rate", l.Baud), "use 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200")
+		}
+		if !slices.Contains(parities, l.Parity) {
+			d.bad(at+".parity", fmt.Sprintf("%q is no parity", l.Parity), "use none, even or odd")
+		}
+		if l.StopBits != 1 && l.StopBits != 2 {
+			d.bad(at+".stop_bits", fmt.Sprintf("%d stop bits", l.StopBits), "use 1 or 2")
 		}
 		if l.Lateness < 0 || l.Lateness > 10*time.Second {
 			d.bad(at+".lateness", l.Lateness.String()+" is out of range", "use 0s to 10s")
 		}
+	}
+}
+
+// onLine looks for the line that a device names.
+func (d *decoder) onLine(at, name string, lines []Line) {
+	if !slices.ContainsFunc(lines, func(l Line) bool { return l.Name == name }) {
+		d.bad(at+".line", fmt.Sprintf("there is no line %q", name), "name one of lines")
 	}
 }
 
@@ -133,10 +151,8 @@ func (d *decoder) lockers(c Config) {
 			d.bad(at+".bank", fmt.Sprintf("%s is also lockers[%d]", l.Bank, other), "give each bank a name of its own")
 		}
 		banks[l.Bank] = i
-		if !slices.ContainsFunc(c.Lines, func(line Line) bool { return line.Name == l.Line }) {
-			d.bad(at+".line", fmt.Sprintf("there is no line %q", l.Line), "name one of lines")
-		}
-		if l.Protocol != "kerong-a" {
+		d.onLine(at, l.Line, c.Lines)
+		if l.Protocol != kerongA {
 			d.bad(at+".protocol", fmt.Sprintf("%q is not known", l.Protocol), "use kerong-a")
 		}
 		if l.Closed == nil || *l.Closed != 0 && *l.Closed != 1 {
