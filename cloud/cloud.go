@@ -23,6 +23,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/cloud/api"
 	"github.com/ntpc-smart-community/lobby/cloud/broker"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
+	"github.com/ntpc-smart-community/lobby/cloud/gas"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
 	"github.com/ntpc-smart-community/lobby/cloud/notify"
@@ -105,7 +106,7 @@ func openDB(ctx context.Context, o Options) (*store.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, migrate := range []func(context.Context, *store.DB) error{fleet.Migrate, identity.Migrate, ingest.Migrate, parcels.Migrate, notify.Migrate} {
+	for _, migrate := range []func(context.Context, *store.DB) error{fleet.Migrate, identity.Migrate, ingest.Migrate, parcels.Migrate, gas.Migrate, notify.Migrate} {
 		if err := migrate(ctx, db); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
@@ -234,7 +235,7 @@ func (p *parts) join(o Options, secret string, server *tls.Config) (err error) {
 }
 
 func projections() []ingest.Projection {
-	return []ingest.Projection{parcels.Projection{}, notify.Projection{}}
+	return []ingest.Projection{parcels.Projection{}, gas.Projection{}, notify.Projection{}}
 }
 
 // take hands a gateway's message to ingest. This cloud sends no commands, so that no challenge is its own.
@@ -268,6 +269,7 @@ func (p *parts) front(o Options) http.Handler {
 	pages := web.New(web.Parts{DB: p.db, Fleet: p.fleet, Identity: p.identity, Parcels: p.parcels, Now: time.Now, Log: o.Log})
 	mux.Handle("/{$}", pages)
 	mux.Handle("/household-code", pages)
+	mux.Handle("/gas", pages)
 	mux.Handle("/look/", web.Files("/look/", o.Look))
 	return mux
 }

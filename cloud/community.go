@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/ntpc-smart-community/lobby/cloud/gas"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
@@ -24,6 +25,7 @@ import (
 type Community struct {
 	identity.Community
 	Gateways  []Box
+	Meters    []gas.Meter
 	Desk      parcels.Desk
 	Operators []identity.Granted
 }
@@ -43,6 +45,8 @@ const maxCommunity = 4 << 20
 //
 //	gateways:
 //	  - {id: gw-1, event_key: 3q2+7w…=}  # lobby-gateway keys prints it
+//	meters: # from is the day of its installation, where the flat had another one before
+//	  - {id: m-101, gateway: gw-1, unit: A-12-3, serial: "10000101", from: 2026-03-01}
 //	couriers:
 //	  - {id: black-cat, name: 黑貓, from: 08:00, to: 22:00, until: 2027-01-01}
 //	guards:
@@ -87,7 +91,7 @@ func (r *reader) at(n ast.Node, format string, args ...any) {
 }
 
 func own() []string {
-	return []string{"gateways", "couriers", "guards", "policy", "notices", "operators"}
+	return []string{"gateways", "meters", "couriers", "guards", "policy", "notices", "operators"}
 }
 
 // split finds this package's sections and gives the text without them: their lines are left empty, so that every other
@@ -196,6 +200,9 @@ func (r *reader) section(c *Community, s *ast.MappingValueNode) {
 	switch s.Key.GetToken().Value {
 	case "gateways":
 		r.list(s.Value, func(n ast.Node) { c.Gateways = append(c.Gateways, r.box(n, c.Site.ID)) })
+	case "meters":
+		seen := map[string]bool{}
+		r.list(s.Value, func(n ast.Node) { c.Meters = append(c.Meters, r.meter(n, *c, seen)) })
 	case "couriers":
 		seen := map[string]bool{}
 		r.list(s.Value, func(n ast.Node) { c.Desk.Couriers = append(c.Desk.Couriers, r.courier(n, seen)) })
@@ -230,6 +237,35 @@ func (r *reader) box(n ast.Node, site string) Box {
 		r.at(f.place("event_key"), "event_key; write what lobby-gateway keys prints: 32 bytes in base64")
 	}
 	return Box{ID: f.text["id"], EventKey: key}
+}
+
+// meter reads one meter; seen are those that stand before it, by id and day.
+func (r *reader) meter(n ast.Node, c Community, seen map[string]bool) gas.Meter {
+	f := r.mapping(n, "id", "gateway", "unit", "serial", "from")
+	m := gas.Meter{ID: f.text["id"], Gateway: f.text["gateway"], Serial: f.text["serial"]}
+	if !idForm.MatchString(m.ID) {
+		r.at(f.place("id"), "id; use a-z, 0-9 and -, at most 40")
+	}
+	if !wire.ValidGateway(m.Gateway) {
+		r.at(f.place("gateway"), "gateway; name the one that reads this meter")
+	}
+	if !serialForm.MatchString(m.Serial) {
+		r.at(f.place("serial"), "serial; write the 1 to 20 digits of the meter's plate, in quotes")
+	}
+	if _, ok := f.at["from"]; ok {
+		m.From = r.day(f, "from")
+	}
+	if u := slices.IndexFunc(c.Units, func(u identity.Unit) bool { return u.Label == f.text["unit"] }); u >= 0 {
+		m.Unit = c.Units[u].ID
+	} else if c.Site.ID != "" { // else package identity says what is wrong with the units
+		r.at(f.place("unit"), "unit; name one of units by its label")
+	}
+	key := fmt.Sprintf("%s/%s/%d", m.Gateway, m.ID, m.From)
+	if seen[key] {
+		r.at(f.place("id"), "this meter stands twice; give the later one the day from which it counts")
+	}
+	seen[key] = true
+	return m
 }
 
 func (r *reader) courier(n ast.Node, seen map[string]bool) wire.Courier {
@@ -275,7 +311,10 @@ func (r *reader) policy(n ast.Node) wire.Policy {
 	return p
 }
 
-var idForm = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+var (
+	idForm     = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+	serialForm = regexp.MustCompile(`^[0-9]{1,20}$`)
+)
 
 func (r *reader) id(f fields, seen map[string]bool) string {
 	id := f.text["id"]

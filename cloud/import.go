@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
+	"github.com/ntpc-smart-community/lobby/cloud/gas"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
@@ -49,6 +50,9 @@ func importAll(ctx context.Context, tx *store.Tx, f *fleet.Fleet, c Community, n
 		if err := identity.Grant(ctx, tx, person, identity.Everywhere, identity.Operator); err != nil {
 			return err
 		}
+	}
+	if err := gas.Import(ctx, tx, f, c.Site.ID, c.Meters); err != nil {
+		return err
 	}
 	return parcels.Import(ctx, tx, c.Site.ID, c.Desk)
 }

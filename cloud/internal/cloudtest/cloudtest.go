@@ -21,6 +21,7 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/cloud/api"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
+	"github.com/ntpc-smart-community/lobby/cloud/gas"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
 	"github.com/ntpc-smart-community/lobby/cloud/notify"
@@ -88,6 +89,7 @@ type Bench struct {
 	boxes    map[string]ed25519.PrivateKey
 	heads    map[string]*head
 	pulses   uint64
+	readings map[string]*head // of each gateway's telemetry
 }
 
 type head struct {
@@ -125,13 +127,13 @@ func New(t *testing.T, dsn string) *Bench {
 	t.Helper()
 	b := &Bench{
 		T: t, dir: t.TempDir(), DSN: dsn, DB: storetest.Open(t, dsn), Now: time.Date(2026, 6, 15, 4, 0, 0, 0, time.UTC), Log: &lockedBuffer{},
-		boxes: map[string]ed25519.PrivateKey{}, heads: map[string]*head{},
+		boxes: map[string]ed25519.PrivateKey{}, heads: map[string]*head{}, readings: map[string]*head{},
 	}
 	b.makeKeys()
 	for _, migrate := range []func() error{
 		func() error { return fleet.Migrate(t.Context(), b.DB) }, func() error { return identity.Migrate(t.Context(), b.DB) },
 		func() error { return ingest.Migrate(t.Context(), b.DB) }, func() error { return parcels.Migrate(t.Context(), b.DB) },
-		func() error { return notify.Migrate(t.Context(), b.DB) },
+		func() error { return gas.Migrate(t.Context(), b.DB) }, func() error { return notify.Migrate(t.Context(), b.DB) },
 	} {
 		b.Must(migrate())
 	}
@@ -139,7 +141,7 @@ func New(t *testing.T, dsn string) *Bench {
 	now := func() time.Time { return b.Now }
 	b.Identity = identity.New(b.DB, identity.Config{Issuer: "https://sign-in.example", ClientID: "lobby", Public: "https://lobby.example", Now: now, Log: log})
 	b.Fleet = fleet.New(b.DB, b.Keys, fleet.Options{Sources: []fleet.PartSource{b.Identity, parcels.Documents{}}, Log: log})
-	b.Ingest = ingest.New(b.DB, b.Fleet, []ingest.Projection{parcels.Projection{}, notify.Projection{}}, ingest.Options{Now: now, Log: log})
+	b.Ingest = ingest.New(b.DB, b.Fleet, []ingest.Projection{parcels.Projection{}, gas.Projection{}, notify.Projection{}}, ingest.Options{Now: now, Log: log})
 	b.Parcels = parcels.New(b.Fleet)
 	b.API = api.New(api.Parts{DB: b.DB, Fleet: b.Fleet, Identity: b.Identity, Ingest: b.Ingest, Parcels: b.Parcels, Now: now, Log: log, Version: "test"})
 	b.people()
@@ -193,6 +195,11 @@ func (b *Bench) people() {
 			"  - {id: site-a-h2, unit: A-2, from: 2026-01-01, members: [{subject: res-a2, name: 林小美, role: tenant}]}\n"+
 				"roles:\n  - {subject: guard-a, name: 王警衛, role: guard}\n  - {subject: boss-a, name: 總幹事, role: manager}\n"), "FLAT1", "a1"))
 		b.load(tx, strings.ReplaceAll(community("site-b", "roles:\n  - {subject: boss-b, name: 主任, role: manager}\n"), "FLAT1", "b1"))
+		for _, site := range []string{"site-a", "site-b"} {
+			b.Must(gas.Import(b.T.Context(), tx, b.Fleet, site, []gas.Meter{
+				{Gateway: site + "-gw", ID: "m-1", Unit: site + "-u1", Serial: "10000001"}, {Gateway: site + "-gw", ID: "m-2", Unit: site + "-u2", Serial: "10000002"},
+			}))
+		}
 		for _, subject := range []string{ResA1, ResA2, ResB1, GuardA, BossA, BossB, Ops, Nobody} {
 			id, err := identity.AddPerson(b.T.Context(), tx, "https://sign-in.example", subject, "")
 			b.Must(err)
@@ -223,17 +230,12 @@ func (b *Bench) Write(fn func(*store.Tx) error) {
 // Send has a gateway report events.
 func (b *Bench) Send(gateway string, events ...wire.Event) {
 	b.T.Helper()
-	h := b.heads[gateway]
-	block := wire.Block{Gateway: gateway, Epoch: 1, Stream: wire.Audit, Segment: 1, First: h.seq + 1, Before: h.hash}
-	for _, e := range events {
-		if e.Wall == 0 {
-			e.Wall = wire.At(b.Now)
-		}
-		e.Clock, e.Boot = wire.FromAnswer, 1
-		raw, err := wire.EncodeEvent(e)
-		b.Must(err)
-		block.Events = append(block.Events, raw)
-	}
+	b.send(gateway, wire.Audit, b.heads[gateway], events...)
+}
+
+func (b *Bench) send(gateway string, stream wire.Stream, h *head, events ...wire.Event) {
+	b.T.Helper()
+	block := b.block(gateway, stream, 1, h.seq+1, h.hash, 0, events...)
 	body, err := wire.EncodeBlock(b.boxes[gateway], block)
 	b.Must(err)
 	taken, err := b.Ingest.Take(b.T.Context(), []ingest.Payload{{Gateway: gateway, Body: body}})
@@ -242,6 +244,24 @@ func (b *Bench) Send(gateway string, events ...wire.Event) {
 		b.T.Fatalf("%d of %d events taken: %v", taken.Events, len(events), taken.Counts)
 	}
 	h.seq, h.hash = block.Last(), block.After()
+}
+
+func (b *Bench) block(gateway string, stream wire.Stream, segment, first uint64, before wire.Hash, end uint64, events ...wire.Event) wire.Block {
+	b.T.Helper()
+	block := wire.Block{Gateway: gateway, Epoch: 1, Stream: stream, Segment: segment, First: first, Before: before, End: end}
+	for _, e := range events {
+		if e.Wall == 0 {
+			e.Wall = wire.At(b.Now)
+		}
+		if e.Clock == "" {
+			e.Clock = wire.FromAnswer
+		}
+		e.Boot = 1
+		raw, err := wire.EncodeEvent(e)
+		b.Must(err)
+		block.Events = append(block.Events, raw)
+	}
+	return block
 }
 
 // Sealed is a secret as a gateway seals it.
@@ -351,16 +371,7 @@ func (b *Bench) Collect(id string, version uint64) {
 // that seals the segment. It gives the chain's hash after the block.
 func (b *Bench) Block(gateway string, segment, first uint64, before wire.Hash, end uint64, events ...wire.Event) wire.Hash {
 	b.T.Helper()
-	block := wire.Block{Gateway: gateway, Epoch: 1, Stream: wire.Audit, Segment: segment, First: first, Before: before, End: end}
-	for _, e := range events {
-		if e.Wall == 0 {
-			e.Wall = wire.At(b.Now)
-		}
-		e.Clock, e.Boot = wire.FromAnswer, 1
-		raw, err := wire.EncodeEvent(e)
-		b.Must(err)
-		block.Events = append(block.Events, raw)
-	}
+	block := b.block(gateway, wire.Audit, segment, first, before, end, events...)
 	body, err := wire.EncodeBlock(b.boxes[gateway], block)
 	b.Must(err)
 	_, err = b.Ingest.Take(b.T.Context(), []ingest.Payload{{Gateway: gateway, Body: body}})
