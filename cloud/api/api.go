@@ -60,6 +60,7 @@ func New(p Parts) *API {
 	a.people()
 	a.boxes()
 	a.parcels()
+	a.gas()
 	a.codes()
 	a.wishes()
 	a.events()

@@ -18,6 +18,9 @@ const (
 	hour    = int64(time.Hour / time.Microsecond)
 )
 
+// CubicMetres is a total in 度: whole ones, as a dial's black digits show them.
+func CubicMetres(litres int64) int64 { return litres / 1000 }
+
 // Reading is one reading of a meter.
 type Reading struct {
 	Gateway  string
