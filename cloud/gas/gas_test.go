@@ -223,7 +223,7 @@ func TestHours(t *testing.T) {
 			cloudtest.Reading("m-1", at.Add(time.Hour), cloudtest.Good(serial, 131)))
 		read(t, b, func(tx *store.Tx) error {
 			got, err := gas.Hours(t.Context(), tx, gas.Meter{Gateway: box, ID: "m-1"}, stay(t, b, "site-a-h1"), at)
-			want := []gas.Hour{{wire.At(at), 100, 130}, {wire.At(at.Add(time.Hour)), 131, 131}}
+			want := []gas.Hour{{wire.At(at), 100, 130, 2}, {wire.At(at.Add(time.Hour)), 131, 131, 1}}
 			if err == nil && !slices.Equal(got, want) {
 				t.Errorf("hours %v; want %v", got, want)
 			}

@@ -206,6 +206,7 @@ func (s *State) read(ctx context.Context, tx *store.Tx, stay *identity.Stay) err
 type Hour struct {
 	Begin       wire.Micros
 	First, Last int64 // litres
+	Reads       int64
 }
 
 // Hours gives the hours since from in which a meter was read well during a stay, oldest first; one that was seen with an
@@ -216,14 +217,14 @@ func Hours(ctx context.Context, tx *store.Tx, m Meter, s identity.Stay, from tim
 		"r.gateway = " + c.arg(m.Gateway), "r.meter = " + c.arg(m.ID), "r.observed >= " + c.arg(from.UnixMicro()), "r.earliest = r.latest",
 		c.during(s), quality + " = 'good'",
 	}
-	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT r.observed / %d AS h, MIN(r.litres), MAX(r.litres) FROM gas_readings r JOIN gas_meters m ON %s
+	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT r.observed / %d AS h, MIN(r.litres), MAX(r.litres), COUNT(*) FROM gas_readings r JOIN gas_meters m ON %s
 		WHERE %s GROUP BY r.observed / %d ORDER BY h`, hour, listed, strings.Join(where, " AND "), hour), c.args...)
 	if err != nil {
 		return nil, fmt.Errorf("meter %s: %w", m.ID, err)
 	}
 	return collect(rows, func(r *sql.Rows) (h Hour, err error) {
 		var n int64
-		err = r.Scan(&n, &h.First, &h.Last)
+		err = r.Scan(&n, &h.First, &h.Last, &h.Reads)
 		h.Begin = wire.Micros(n * hour)
 		return h, err
 	})

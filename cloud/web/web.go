@@ -1,5 +1,5 @@
-// Package web is the residents' page: what waits for one's household, where, with which PIN, until when, and the household
-// code. It is server-rendered, phone first, Chinese first, and needs no script.
+// Package web is the residents' pages: what waits for one's household, where, with which PIN, until when, and the household
+// code; and what its gas meter says. They are server-rendered, phone first, Chinese first, and need no script.
 //
 // Everything that a device said carries "as of": the gateway's last word. Staleness wins over content, and a silent
 // building still serves.
@@ -26,7 +26,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 )
 
-//go:embed home.html
+//go:embed home.html gas.html
 var pages embed.FS
 
 const maxForm = 4 << 10 // bytes of a posted form
@@ -46,14 +46,16 @@ type Parts struct {
 
 type web struct {
 	Parts
-	page *template.Template
+	page, gasPage *template.Template
 }
 
-// New makes the handler of GET / and POST /household-code.
+// New makes the handler of GET /, GET /gas and POST /household-code.
 func New(p Parts) http.Handler {
-	w := &web{Parts: p, page: template.Must(template.ParseFS(pages, "home.html"))}
+	parse := func(name string) *template.Template { return template.Must(template.ParseFS(pages, name)) }
+	w := &web{Parts: p, page: parse("home.html"), gasPage: parse("gas.html")}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", w.home)
+	mux.HandleFunc("GET /gas", w.gas)
 	mux.HandleFunc("POST /household-code", w.mint)
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -126,14 +128,14 @@ func (w *web) home(rw http.ResponseWriter, r *http.Request) {
 		w.Log.Error("page not made", "err", err)
 		v.Error, status = v.T.Trouble, http.StatusServiceUnavailable
 	}
-	w.show(rw, status, v)
+	w.show(rw, status, w.page, v)
 }
 
-func (w *web) show(rw http.ResponseWriter, status int, v view) {
+func (w *web) show(rw http.ResponseWriter, status int, page *template.Template, v any) {
 	var b bytes.Buffer
-	if err := w.page.Execute(&b, v); err != nil {
+	if err := page.Execute(&b, v); err != nil {
 		w.Log.Error("page not made", "err", err)
-		http.Error(rw, v.T.Trouble, http.StatusInternalServerError)
+		http.Error(rw, wordsIn("zh").Trouble, http.StatusInternalServerError)
 		return
 	}
 	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -193,30 +195,37 @@ type code struct{ Digits string }
 func (w *web) homesOf(ctx context.Context, who identity.Person, lang string) (all []home, err error) {
 	err = w.DB.Read(ctx, func(tx *store.Tx) error {
 		all = nil
-		sites, err := w.Identity.SitesOf(ctx, tx, who.ID)
+		return w.eachHousehold(ctx, tx, who, func(site fleet.Site, h identity.Household) error {
+			one, err := w.homeOf(ctx, tx, site, h, lang)
+			all = append(all, one)
+			return err
+		})
+	})
+	return all, err
+}
+
+// eachHousehold calls fn for every household of a person.
+func (w *web) eachHousehold(ctx context.Context, tx *store.Tx, who identity.Person, fn func(fleet.Site, identity.Household) error) error {
+	sites, err := w.Identity.SitesOf(ctx, tx, who.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range sites {
+		site, err := w.Fleet.Site(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		for _, id := range sites {
-			site, err := w.Fleet.Site(ctx, tx, id)
-			if err != nil {
+		households, err := w.Identity.HouseholdsOf(ctx, tx, who.ID, id)
+		if err != nil {
+			return err
+		}
+		for _, h := range households {
+			if err := fn(site, h); err != nil {
 				return err
-			}
-			households, err := w.Identity.HouseholdsOf(ctx, tx, who.ID, id)
-			if err != nil {
-				return err
-			}
-			for _, h := range households {
-				one, err := w.homeOf(ctx, tx, site, h, lang)
-				if err != nil {
-					return err
-				}
-				all = append(all, one)
 			}
 		}
-		return nil
-	})
-	return all, err
+	}
+	return nil
 }
 
 func (w *web) homeOf(ctx context.Context, tx *store.Tx, site fleet.Site, h identity.Household, lang string) (home, error) {

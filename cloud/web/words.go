@@ -9,10 +9,10 @@ import (
 
 // words are the page's sentences in one language.
 type words struct {
-	HTML, Title, SignIn, SignInHint, SignOut, OtherName             string
-	Parcels, None, NoneHint, Door, Desk, PIN, PINGone, From, To     string
-	Household, HouseholdHint, NoCode, Mint, MintHint, Waiting       string
-	AsOf, Stale, Never, NoHome, NoHomeHint, Trouble, NotYours, Stop string
+	HTML, Title, SignIn, SignInHint, SignOut, OtherName                           string
+	Parcels, None, NoneHint, Door, Desk, PIN, PINGone, From, To                   string
+	Household, HouseholdHint, NoCode, Mint, MintHint, Waiting                     string
+	AsOf, Stale, Never, Gas, GasHint, NoHome, NoHomeHint, Trouble, NotYours, Stop string
 }
 
 func wordsIn(lang string) words {
@@ -25,6 +25,7 @@ func wordsIn(lang string) words {
 			NoCode: "No code has been made yet.", Mint: "Make a new code", MintHint: "The old code works until the building has made the new one.",
 			Waiting: "Waiting for the building. The old code still works there.",
 			AsOf:    "As of", Stale: "The building has not been heard since. Collecting still works.", Never: "The building has not been heard yet.",
+			Gas: "Gas", GasHint: "What the meter says, and what you used today",
 			NoHome: "No household is registered for you", NoHomeHint: "Please ask the manager's office to register you.",
 			Trouble: "Something went wrong on our side. Please try again later.", NotYours: "There is no such household for you.", Stop: ". ",
 		}
@@ -37,6 +38,7 @@ func wordsIn(lang string) words {
 		NoCode: "還沒有住戶密碼。", Mint: "換新的住戶密碼", MintHint: "大樓換好之前，舊的號碼仍可使用。",
 		Waiting: "等待大樓回應中，舊的號碼在大樓仍可使用。",
 		AsOf:    "資料回報於", Stale: "之後大樓沒有回報，現場取件照常。", Never: "大樓尚未回報。",
+		Gas: "瓦斯", GasHint: "表上的度數，以及今天的用量",
 		NoHome: "您還沒有登記住戶", NoHomeHint: "請洽管理室為您登記。",
 		Trouble: "系統暫時有問題，請稍後再試。", NotYours: "沒有這個住戶資料。", Stop: "。",
 	}
