@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"reflect"
 	"sync"
@@ -10,87 +10,137 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ntpc-smart-community/lobby/drivers"
 	"github.com/ntpc-smart-community/lobby/gateway/config"
 	"github.com/ntpc-smart-community/lobby/gateway/desk"
 	"github.com/ntpc-smart-community/lobby/gateway/kiosk"
+	"github.com/ntpc-smart-community/lobby/gateway/metering"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 	"github.com/ntpc-smart-community/lobby/gateway/store"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
-// floor runs the parcels service and its two pages. When the doors of a bank are configured anew it is exchanged as a
-// whole, as after a restart: every door is read before anything else. All else that changes goes on under it.
+// floor runs the services and the pages on them. When what a service is built from changes, it is exchanged as a whole, as
+// after a restart; all else goes on under it.
 type floor struct {
 	d      *daemon
-	failed chan error // the service ended by itself
+	failed chan error // a service ended by itself: the store cannot be trusted any more
 
-	mu    sync.Mutex // one apply or close at a time
-	shape []config.Locker
-	stop  func()
+	mu                sync.Mutex // one apply or close at a time; guards the rooms
+	parcels, metering room
 
 	service     atomic.Pointer[parcels.Service]
 	kiosk, desk atomic.Pointer[http.Handler]
+	meters      atomic.Pointer[metering.Service] // nil: there are none
+}
+
+// room is one service with what hangs on it.
+type room struct {
+	shape any // what it was built from
+	stop  func()
 }
 
 func newFloor(d *daemon) *floor {
 	return &floor{d: d, failed: make(chan error, 1)}
 }
 
-// apply starts the floor, or exchanges it when the doors have changed. ctx is the floor's life.
+// apply starts the services, or exchanges those that are to be built from something else. ctx is the floor's life.
 func (f *floor) apply(ctx context.Context, c config.Config) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	shape := doorsOf(c)
-	if f.stop != nil && reflect.DeepEqual(shape, f.shape) {
+	return errors.Join(
+		f.enter(ctx, &f.parcels, doorsOf(c), func() ([]loop, error) { return f.buildParcels(c) }),
+		f.enter(ctx, &f.metering, metersOf(c), func() ([]loop, error) { return f.buildMetering(c) }),
+	)
+}
+
+// loop runs until its context ends.
+type loop func(context.Context) error
+
+// enter runs what build makes, unless the room was built from the same shape already.
+func (f *floor) enter(ctx context.Context, r *room, shape any, build func() ([]loop, error)) error {
+	if r.stop != nil && reflect.DeepEqual(shape, r.shape) {
 		return nil
 	}
-	if f.stop != nil {
-		f.stop()
-		f.stop = nil
-	}
-	service, err := parcels.New(f.deps(), banksOf(c))
+	r.leave()
+	loops, err := build()
 	if err != nil {
 		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, run := range loops {
+		group.Go(func() error { return run(ctx) })
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := group.Wait(); err != nil {
+			select {
+			case f.failed <- err:
+			default: // one is enough
+			}
+		}
+	}()
+	r.shape, r.stop = shape, func() {
+		cancel()
+		<-done
+	}
+	return nil
+}
+
+// leave stops what runs in the room.
+func (r *room) leave() {
+	if r.stop != nil {
+		r.stop()
+		r.stop = nil
+	}
+}
+
+func (f *floor) buildParcels(c config.Config) ([]loop, error) {
+	service, err := parcels.New(f.deps(), banksOf(c))
+	if err != nil {
+		return nil, err
 	}
 	screen := kiosk.New(service, f.d.o.Look, kiosk.Options{
 		Site: c.Site, Phone: c.Kiosk.Phone, Bank: frontOf(c), Log: f.d.log, Trouble: f.d.settings.trouble,
 	})
 	office := desk.New(service, f.d.o.Look, desk.Options{Site: c.Site, Log: f.d.log})
-	f.shape = shape
 	f.service.Store(service)
 	setHandler(&f.kiosk, screen)
 	setHandler(&f.desk, office)
-	f.start(ctx, service, screen)
-	return nil
+	return []loop{service.Run, screen.Run}, nil
+}
+
+func (f *floor) buildMetering(c config.Config) ([]loop, error) {
+	f.meters.Store(nil)
+	if len(c.Meters) == 0 {
+		return nil, nil
+	}
+	service, err := metering.New(metering.Deps{
+		Store: f.d.store, Clock: f.d.clock, Meters: held(f.d.hardware, &f.d.hardware.meters), Jitter: within, Log: f.d.log,
+	}, metersOf(c))
+	if err != nil {
+		return nil, err
+	}
+	f.meters.Store(service)
+	return []loop{service.Run}, nil
 }
 
 func setHandler(p *atomic.Pointer[http.Handler], h http.Handler) { p.Store(&h) }
 
-func (f *floor) start(ctx context.Context, service *parcels.Service, screen *kiosk.Kiosk) {
-	ctx, cancel := context.WithCancel(ctx)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return service.Run(ctx) })
-	group.Go(func() error { return screen.Run(ctx) })
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := group.Wait(); err != nil {
-			f.failed <- fmt.Errorf("parcels: %w", err)
-		}
-	}()
-	f.stop = func() {
-		cancel()
-		<-done
-	}
-}
-
 func (f *floor) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.stop != nil {
-		f.stop()
+	f.parcels.leave()
+	f.metering.leave()
+}
+
+// readings are how the gas meters stand.
+func (f *floor) readings() []metering.Reading {
+	if s := f.meters.Load(); s != nil {
+		return s.View().Meters
 	}
+	return nil
 }
 
 // applied tells the service that a new state document is in force. It never blocks.
@@ -101,12 +151,8 @@ func (f *floor) applied() {
 }
 
 func (f *floor) deps() parcels.Deps {
-	banks := map[string]drivers.LockBank{}
-	for name, s := range f.d.hardware.slots() {
-		banks[name] = s
-	}
 	return parcels.Deps{
-		Store: f.d.store, Clock: f.d.clock, Key: f.d.keys.PINs, Banks: banks, Log: f.d.log,
+		Store: f.d.store, Clock: f.d.clock, Key: f.d.keys.PINs, Banks: held(f.d.hardware, &f.d.hardware.banks), Log: f.d.log,
 		Delivered: f.d.delivered, Full: f.d.full.Load,
 		Online: func() bool { return f.d.uplink != nil && f.d.uplink.Status().Connected },
 	}
@@ -163,7 +209,16 @@ func frontOf(c config.Config) kiosk.Bank {
 	return front
 }
 
-// doorsOf is the part of a configuration that the floor is built from.
+// metersOf is the part of a configuration that the metering is built from.
+func metersOf(c config.Config) metering.Config {
+	m := metering.Config{Every: c.Metering.Every}
+	for _, one := range c.Meters {
+		m.Meters = append(m.Meters, metering.Meter{ID: one.ID, Line: one.Line, Serial: one.Serial, Begin: int64(one.Begin)})
+	}
+	return m
+}
+
+// doorsOf is the part of a configuration that the parcels service and its pages are built from.
 func doorsOf(c config.Config) []config.Locker {
 	var shape []config.Locker
 	for _, l := range c.Lockers {

@@ -253,6 +253,9 @@ func (d *daemon) snapshot() health.Snapshot {
 		StoreSize: d.store.Size(), DiskFree: diskFree(d.o.Data),
 		Lines: d.hardware.stats(), Devices: d.hardware.devices(),
 	}
+	for _, r := range d.floor.readings() {
+		s.Meters = append(s.Meters, health.Meter{ID: r.Meter, Quality: r.Quality, AsOf: r.At, Litres: r.Good, GoodAt: r.GoodAt})
+	}
 	if d.uplink != nil {
 		link := d.uplink.Status()
 		s.Connected, s.Answered, s.Counters = link.Connected, link.Answered, link.Counters

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,9 +25,16 @@ site: 示範社區
 lines:
   - {name: a, ports: [tty/a]}
   - {name: b, ports: [tty/b]}
+  - {name: m, ports: [tty/m], baud: 9600, parity: even}
+  - {name: n, ports: ['tcp://127.0.0.1:1']}
 lockers:
   - {bank: A, line: a, protocol: kerong-a, boards: [0], closed_bit: 1, columns: [{doors: [{number: 1, size: S}]}]}
   - {bank: B, line: b, protocol: kerong-a, boards: [0], closed_bit: 0, columns: [{doors: [{number: 1, size: M}]}]}
+meters:
+  - {id: m-1, line: m, protocol: modbus-rtu, address: 1, profile: g4, serial: "1"}
+  - {id: m-2, line: n, protocol: modbus-tcp, address: 1, profile: g4, serial: "2"}
+doors:
+  - {id: ktv, name: KTV, line: m, protocol: modbus-relay, address: 9, output: 0, contact: 0, timer: none}
 `
 
 func write(t *testing.T, path, text string) {
@@ -97,11 +105,17 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 		name, old, new string
 		want           []string
 	}{
-		{"first", "", "", []string{"line a", "line b", "bank A", "bank B"}},
+		{"first", "", "", []string{"line a", "line b", "line m", "line n", "bank A", "bank B", "meter m-1", "meter m-2", "door ktv"}},
 		{"equal", "", "", nil},
 		{"the baud of one line", "ports: [tty/a]", "ports: [tty/a], baud: 9600", []string{"line a", "bank A"}},
 		{"the pulse of one bank", "closed_bit: 0", "closed_bit: 0, pulse: 1s", []string{"line a", "bank A", "bank B"}},
 		{"a bank gone", "  - {bank: B", "  #", []string{"bank B"}},
+		{"another meter", "serial: \"1\"", "serial: \"11\"", []string{"bank B", "meter m-1"}},
+		{"a meter's address", "address: 1, profile: g4, serial: \"1\"", "address: 2, profile: g4, serial: \"1\"", []string{"meter m-1"}},
+		{"the parity of a line", "parity: even", "parity: odd", []string{"line m", "meter m-1", "door ktv"}},
+		{"a line over the network is a converter", "modbus-tcp", "modbus-rtu", []string{"line m", "line n", "meter m-1", "meter m-2", "door ktv"}},
+		{"a meter gone", "  - {id: m-1", "  #", []string{"line n", "meter m-2", "meter m-1"}},
+		{"a door gone", "  - {id: ktv", "  #", []string{"meter m-1", "door ktv"}},
 	}
 	for _, step := range steps {
 		c, _, err := config.Parse("gateway.yaml", []byte(strings.Replace(file, step.old, step.new, 1)))
@@ -113,8 +127,15 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 			t.Errorf("%s: touched %v, %v; want %v", step.name, touched, err, step.want)
 		}
 	}
-	if _, err := h.banks["B"].Status(ctx); !errors.Is(err, errNoBank) {
-		t.Errorf("a bank that is gone says %v, want %v", err, errNoBank)
+	if _, err := held(h, &h.doors)["ktv"].Status(ctx); !errors.Is(err, errNoDriver) {
+		t.Errorf("a door that is gone says %v, want %v", err, errNoDriver)
+	}
+	var names []string
+	for _, d := range h.devices() {
+		names = append(names, d.Device)
+	}
+	if want := []string{"locker/A/board/0", "locker/B/board/0", "meter/m-1", "meter/m-2"}; !slices.Equal(names, want) {
+		t.Errorf("devices %v; want %v", names, want)
 	}
 }
 
@@ -154,8 +175,17 @@ func TestCheckPorts(t *testing.T) {
 	if err != nil || len(faults) > 0 {
 		t.Fatal(faults, err)
 	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	there := strings.Replace(file, "127.0.0.1:1'", listener.Addr().String()+"'", 1)
+	if reached, _, err := config.Parse(path, []byte(there)); err != nil || len(CheckPorts(reached)) != 3 {
+		t.Errorf("with a device that can be reached CheckPorts = %v, %v; want the serial ports alone", CheckPorts(reached), err)
+	}
 	got := CheckPorts(c)
-	if len(got) != 2 || !strings.HasPrefix(got[1].Error(), "gateway.yaml:5:22: lines[1].ports: no such serial port: "+dir+"/tty/b; plug") {
+	if len(got) != 4 || !strings.HasPrefix(got[3].Error(), "gateway.yaml:7:22: lines[3].ports: ") || !strings.HasSuffix(got[3].Error(), "; check the address, the network cable and the power of the converter or device") || !strings.HasPrefix(got[1].Error(), "gateway.yaml:5:22: lines[1].ports: no such serial port: "+dir+"/tty/b; plug") {
 		t.Errorf("CheckPorts = %v", got)
 	}
 }

@@ -3,107 +3,121 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/drivers"
 	"github.com/ntpc-smart-community/lobby/drivers/bus"
 	"github.com/ntpc-smart-community/lobby/drivers/kerong"
+	"github.com/ntpc-smart-community/lobby/drivers/modbus"
 	"github.com/ntpc-smart-community/lobby/gateway/config"
 )
 
-// errNoBank is what a bank answers whose configuration was refused or that is being exchanged.
-var errNoBank = errors.New("bank is not configured")
+// secureLimit is how long the outputs of doors are waited for before their line ends.
+const secureLimit = 2 * time.Second
 
 // hardware holds the lines and the drivers on them as configured now. What services hold are slots, so that a changed
-// line or bank is exchanged under them and an unchanged one is not touched.
+// line or device is exchanged under them and an unchanged one is not touched.
 type hardware struct {
 	log *slog.Logger
 
-	mu    sync.Mutex
-	lines map[string]*line
-	banks map[string]*slot
+	mu     sync.Mutex
+	lines  map[string]*line
+	banks  rack[config.Locker, drivers.LockBank]
+	meters rack[config.Meter, drivers.Meter]
+	doors  rack[config.Door, drivers.Door]
 }
 
 type line struct {
-	config config.Line
+	config bus.Config
 	bus    *bus.Bus
 	stop   func()
 }
 
 func newHardware(log *slog.Logger) *hardware {
-	return &hardware{log: log, lines: map[string]*line{}, banks: map[string]*slot{}}
+	h := &hardware{log: log, lines: map[string]*line{}}
+	h.banks = rack[config.Locker, drivers.LockBank]{
+		kind: "bank", slots: map[string]*slot[config.Locker, drivers.LockBank]{},
+		named: func(c config.Locker) (string, string) { return c.Bank, c.Line },
+		open:  func(b *bus.Bus, c config.Locker) (drivers.LockBank, error) { return kerong.New(b, kerongConfig(c)) },
+		hold:  func(s *slot[config.Locker, drivers.LockBank]) drivers.LockBank { return lockBank{s} },
+	}
+	h.meters = rack[config.Meter, drivers.Meter]{
+		kind: "meter", slots: map[string]*slot[config.Meter, drivers.Meter]{},
+		named: func(c config.Meter) (string, string) { return c.ID, c.Line },
+		open:  openMeter,
+		hold:  func(s *slot[config.Meter, drivers.Meter]) drivers.Meter { return gasMeter{s} },
+	}
+	h.doors = rack[config.Door, drivers.Door]{
+		kind: "door", slots: map[string]*slot[config.Door, drivers.Door]{},
+		named: func(c config.Door) (string, string) { return c.ID, c.Line },
+		open:  func(b *bus.Bus, c config.Door) (drivers.Door, error) { return modbus.NewDoor(b, h.doorConfig(c)) },
+		hold:  func(s *slot[config.Door, drivers.Door]) drivers.Door { return facilityDoor{s} },
+		leave: h.secure,
+	}
+	return h
 }
 
-// apply brings the hardware to what c says and returns what it touched, lines before banks. ctx is the life of the
+// apply brings the hardware to what c says and returns what it touched, lines before devices. ctx is the life of the
 // lines it starts.
 func (h *hardware) apply(ctx context.Context, c config.Config) (touched []string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	moved := h.applyLines(ctx, c)
+	for _, name := range moved {
+		touched = append(touched, "line "+name)
+	}
+	banks, bankErr := h.banks.apply(ctx, c.Lockers, h.lines, moved)
+	meters, meterErr := h.meters.apply(ctx, c.Meters, h.lines, moved)
+	doors, doorErr := h.doors.apply(ctx, c.Doors, h.lines, moved)
+	touched = append(append(append(touched, banks...), meters...), doors...)
+	return touched, errors.Join(bankErr, meterErr, doorErr)
+}
+
+// applyLines starts, exchanges and ends lines, and gives the names of those.
+func (h *hardware) applyLines(ctx context.Context, c config.Config) (moved []string) {
 	wanted := map[string]bool{}
 	for _, l := range c.Lines {
 		wanted[l.Name] = true
+		now := busConfig(c, l)
 		old := h.lines[l.Name]
-		if old != nil && reflect.DeepEqual(old.config, l) {
+		if old != nil && reflect.DeepEqual(old.config, now) {
 			continue
 		}
 		if old != nil {
-			old.stop()
+			h.end(ctx, l.Name)
 		}
-		h.lines[l.Name] = h.start(ctx, l)
-		touched = append(touched, "line "+l.Name)
+		h.lines[l.Name] = h.start(ctx, now)
+		moved = append(moved, l.Name)
 	}
 	for _, name := range sortedKeys(h.lines) {
 		if !wanted[name] {
-			h.lines[name].stop()
+			h.end(ctx, name)
 			delete(h.lines, name)
-			touched = append(touched, "line "+name)
+			moved = append(moved, name)
 		}
 	}
-	banks, err := h.applyBanks(c.Lockers, touched)
-	return append(touched, banks...), err
+	return moved
 }
 
-func (h *hardware) applyBanks(lockers []config.Locker, lines []string) (touched []string, err error) {
-	wanted := map[string]bool{}
-	for _, l := range lockers {
-		wanted[l.Bank] = true
-		s := h.banks[l.Bank]
-		if s == nil {
-			s = &slot{}
-			h.banks[l.Bank] = s
-		}
-		moved := slices.Contains(lines, "line "+l.Line)
-		if !moved && reflect.DeepEqual(s.config, l) {
-			continue
-		}
-		bank, bankErr := kerong.New(h.lines[l.Line].bus, kerongConfig(l))
-		if bankErr != nil {
-			err = errors.Join(err, fmt.Errorf("bank %s: %w", l.Bank, bankErr))
-		}
-		s.exchange(l, bank)
-		touched = append(touched, "bank "+l.Bank)
+// busConfig is a line as its bus takes it.
+func busConfig(c config.Config, l config.Line) bus.Config {
+	b := bus.Config{Name: l.Name, Ports: l.Ports, Baud: l.Baud, StopBits: l.StopBits, Lateness: l.Lateness, Echo: l.Echo, Direct: c.Direct(l.Name)}
+	switch l.Parity {
+	case "even":
+		b.Parity = bus.ParityEven
+	case "odd":
+		b.Parity = bus.ParityOdd
 	}
-	for _, name := range sortedKeys(h.banks) {
-		if s := h.banks[name]; !wanted[name] && s.current() != nil {
-			s.exchange(config.Locker{}, nil)
-			touched = append(touched, "bank "+name)
-		}
-	}
-	return touched, err
+	return b
 }
 
-func (h *hardware) start(ctx context.Context, c config.Line) *line {
-	b := bus.New(bus.Config{Name: c.Name, Ports: c.Ports, Baud: c.Baud, Lateness: c.Lateness, Echo: c.Echo}, bus.Deps{
-		Log:    h.log.With("bus", c.Name),
-		Jitter: jitter,
-	})
-	ctx, cancel := context.WithCancel(ctx)
+func (h *hardware) start(ctx context.Context, c bus.Config) *line {
+	b := bus.New(c, bus.Deps{Log: h.log.With("bus", c.Name), Jitter: jitter})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -117,12 +131,36 @@ func (h *hardware) start(ctx context.Context, c config.Line) *line {
 	}}
 }
 
+// end stops a line, once the doors on it have their outputs off (invariant 15).
+func (h *hardware) end(ctx context.Context, name string) {
+	var all sync.WaitGroup
+	for _, s := range h.doors.slots {
+		if d, c, filled := s.current(); filled && c.Line == name {
+			all.Go(func() { h.secure(ctx, c, d) })
+		}
+	}
+	all.Wait()
+	h.lines[name].stop()
+}
+
+// secure turns off an output that no timer of its module's own would.
+func (h *hardware) secure(ctx context.Context, c config.Door, d drivers.Door) {
+	if c.Timer != "none" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), secureLimit)
+	defer cancel()
+	if err := d.Secure(ctx); err != nil {
+		h.log.Error("door's output may be on", "door", c.ID, "err", err)
+	}
+}
+
 // close stops every line.
 func (h *hardware) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, name := range sortedKeys(h.lines) {
-		h.lines[name].stop()
+		h.end(context.Background(), name)
 	}
 }
 
@@ -139,11 +177,7 @@ func (h *hardware) stats() map[string]bus.Stats {
 func (h *hardware) devices() []drivers.Health {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var all []drivers.Health
-	for _, name := range sortedKeys(h.banks) {
-		all = append(all, h.banks[name].Health()...)
-	}
-	return all
+	return append(append(h.banks.health(), h.meters.health()...), h.doors.health()...)
 }
 
 func kerongConfig(l config.Locker) kerong.Config {
@@ -159,55 +193,19 @@ func kerongConfig(l config.Locker) kerong.Config {
 	return c
 }
 
-// slot is a bank whose driver can be exchanged while services hold it.
-type slot struct {
-	mu     sync.RWMutex
-	config config.Locker
-	bank   *kerong.Bank // nil: not configured
-}
-
-func (s *slot) exchange(c config.Locker, b *kerong.Bank) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.config, s.bank = c, b
-}
-
-func (s *slot) current() *kerong.Bank {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.bank
-}
-
-// Locks implements drivers.LockBank.
-func (s *slot) Locks() int {
-	if b := s.current(); b != nil {
-		return b.Locks()
+func openMeter(b *bus.Bus, c config.Meter) (drivers.Meter, error) {
+	profile, err := modbus.Shipped(c.Profile)
+	if err != nil {
+		return nil, err
 	}
-	return 0
+	return modbus.NewMeter(b, modbus.MeterConfig{Device: "meter/" + c.ID, Protocol: modbus.Protocol(c.Protocol), Address: c.Address, Profile: profile})
 }
 
-// Status implements drivers.LockBank.
-func (s *slot) Status(ctx context.Context) (drivers.BankStatus, error) {
-	if b := s.current(); b != nil {
-		return b.Status(ctx)
+func (h *hardware) doorConfig(c config.Door) modbus.DoorConfig {
+	return modbus.DoorConfig{
+		Device: "door/" + c.ID, Address: c.Address, Output: c.Output, Flash: c.Timer == "flash",
+		Contact: c.Contact, OpenIs: c.OpenIs, Exit: c.Exit, Log: h.log.With("door", c.ID),
 	}
-	return drivers.BankStatus{}, errNoBank
-}
-
-// Unlock implements drivers.LockBank.
-func (s *slot) Unlock(ctx context.Context, lock int, notAfter time.Time) (drivers.Unlock, error) {
-	if b := s.current(); b != nil {
-		return b.Unlock(ctx, lock, notAfter)
-	}
-	return drivers.Unlock{}, errNoBank
-}
-
-// Health is what the driver knows of its boards.
-func (s *slot) Health() []drivers.Health {
-	if b := s.current(); b != nil {
-		return b.Health()
-	}
-	return nil
 }
 
 // jitter spreads waits over [wait/2, wait], so that a street of boxes does not come back in step after a power cut.
@@ -217,16 +215,3 @@ func jitter(wait time.Duration) time.Duration {
 
 // within is a random wait in [0, most).
 func within(most time.Duration) time.Duration { return rand.N(max(most, 1)) }
-
-// slots are all banks, by name.
-func (h *hardware) slots() map[string]*slot {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := map[string]*slot{}
-	for name, s := range h.banks {
-		if s.current() != nil {
-			all[name] = s
-		}
-	}
-	return all
-}

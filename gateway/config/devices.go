@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/ntpc-smart-community/lobby/drivers/modbus"
 )
 
 // Bounds of the devices on a line: more is a typing error. A pulse names every device and has 64 kB.
@@ -25,8 +27,8 @@ const (
 // Protocols of devices.
 const (
 	kerongA     = "kerong-a"
-	modbusRTU   = "modbus-rtu"
-	modbusTCP   = "modbus-tcp"
+	modbusRTU   = string(modbus.RTU)
+	modbusTCP   = string(modbus.TCP)
 	modbusRelay = "modbus-relay"
 )
 
@@ -44,9 +46,6 @@ func (l Line) OnNetwork() bool { return len(l.Ports) > 0 && strings.HasPrefix(l.
 func (c Config) Direct(line string) bool {
 	return slices.ContainsFunc(c.Meters, func(m Meter) bool { return m.Line == line && m.Protocol == modbusTCP })
 }
-
-// OnTCP tells whether a meter speaks Modbus TCP; else it is RTU, whatever carries it.
-func (m Meter) OnTCP() bool { return m.Protocol == modbusTCP }
 
 // network checks the ports of a line that is a TCP connection.
 func (d *decoder) network(at string, ports []string) {
@@ -102,8 +101,8 @@ func (d *decoder) meters(c Config) {
 			d.bad(at+".protocol", fmt.Sprintf("%q is not known", m.Protocol), "use modbus-rtu or modbus-tcp")
 		}
 		d.unit(at, m.Address)
-		if !slices.Contains(profiles(), m.Profile) {
-			d.bad(at+".profile", fmt.Sprintf("%q is not known", m.Profile), "use one of "+strings.Join(profiles(), ", "))
+		if !slices.Contains(modbus.Profiles(), m.Profile) {
+			d.bad(at+".profile", fmt.Sprintf("%q is not known", m.Profile), "use one of "+strings.Join(modbus.Profiles(), ", "))
 		}
 		if !digits.MatchString(m.Serial) {
 			d.bad(at+".serial", fmt.Sprintf("%q is no serial number", m.Serial), "write the 1 to 20 digits of its plate, in quotes")

@@ -41,7 +41,17 @@ type Snapshot struct {
 	DiskFree    uint64      // bytes
 	Lines       map[string]bus.Stats
 	Devices     []drivers.Health
+	Meters      []Meter
 	Counters    map[string]uint64 // by name: refused answers, blocks sent, …
+}
+
+// Meter is how a gas meter stands.
+type Meter struct {
+	ID      string
+	Quality string    // of its newest reading; empty: never read
+	AsOf    time.Time // of that reading
+	Litres  int64     // the last good total
+	GoodAt  time.Time // zero: none yet
 }
 
 // Wire is the part of the snapshot that a pulse brings along.
@@ -72,10 +82,15 @@ func (s Snapshot) Wire() wire.Health {
 	return h
 }
 
-// Kind is the kind of a device by its name: locker/A/board/1 is a locker_board.
+// Kind is the kind of a device by its name: locker/A/board/1 is a locker_board, meter/m-101 a gas_meter, door/ktv a door.
 func Kind(device string) string {
-	if strings.HasPrefix(device, "locker/") {
+	switch room, _, _ := strings.Cut(device, "/"); room {
+	case "locker":
 		return "locker_board"
+	case "meter":
+		return "gas_meter"
+	case "door":
+		return "door"
 	}
 	return "device"
 }
@@ -111,6 +126,7 @@ type report struct {
 	Log         []wire.Head    `json:"log"`
 	Lines       []lineReport   `json:"lines"`
 	Devices     []deviceReport `json:"devices"`
+	Meters      []meterReport  `json:"meters,omitempty"`
 }
 
 type lineReport struct {
@@ -126,6 +142,14 @@ type deviceReport struct {
 	AsOf   *time.Time `json:"as_of,omitempty"` // last good answer
 	Since  *time.Time `json:"since,omitempty"`
 	Error  string     `json:"error,omitempty"`
+}
+
+type meterReport struct {
+	ID      string     `json:"id"`
+	Quality string     `json:"quality,omitempty"` // absent: never read
+	AsOf    *time.Time `json:"as_of,omitempty"`
+	Litres  *int64     `json:"litres,omitempty"` // the last good total
+	GoodAt  *time.Time `json:"good_as_of,omitempty"`
 }
 
 func (s Snapshot) report() report {
@@ -148,6 +172,16 @@ func (s Snapshot) report() report {
 		r.Devices = append(r.Devices, deviceReport{d.Device, d.Online, instant(d.LastOK), instant(d.Since), d.Error})
 		if !d.Online {
 			r.Why = append(r.Why, d.Device+" does not answer")
+		}
+	}
+	for _, m := range s.Meters {
+		one := meterReport{ID: m.ID, Quality: m.Quality, AsOf: instant(m.AsOf), GoodAt: instant(m.GoodAt)}
+		if one.GoodAt != nil {
+			one.Litres = &m.Litres
+		}
+		r.Meters = append(r.Meters, one)
+		if m.Quality != "" && m.Quality != wire.ReadingGood {
+			r.Why = append(r.Why, "meter/"+m.ID+": "+m.Quality)
 		}
 	}
 	if len(r.Why) > 0 {

@@ -87,7 +87,7 @@ func gatewayCheck(file *string) *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Check a configuration: one line for each fault, with its place and what to do",
 		Long: "Check a configuration: one line for each fault, with its place and what to do.\n" +
-			"The serial ports are looked at too, so stop a running gateway first, or leave them out with --offline.\n" +
+			"The ports are opened too, so stop a running gateway first, or leave them out with --offline.\n" +
 			"Exit code 2 when anything is wrong.",
 		Example: "  lobby-gateway check gateway.yaml\n  lobby-gateway check --offline gateway.yaml",
 		Args:    cobra.MaximumNArgs(1),
@@ -108,19 +108,23 @@ func gatewayCheck(file *string) *cobra.Command {
 			if len(faults) > 0 {
 				return badInput{errSaid}
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %d lines, %d banks: good\n", *file, len(loaded.Lines), len(loaded.Lockers))
+			fmt.Fprintf(c.OutOrStdout(), "%s: %d lines, %d banks, %d meters, %d doors: good\n",
+				*file, len(loaded.Lines), len(loaded.Lockers), len(loaded.Meters), len(loaded.Doors))
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&offline, "offline", false, "do not look at the serial ports")
+	c.Flags().BoolVar(&offline, "offline", false, "do not open the ports")
 	return c
 }
+
+// probeLimit bounds a probe: a building of 400 meters, a tenth of them silent, takes two minutes.
+const probeLimit = 5 * time.Minute
 
 func gatewayProbe(file *string) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "probe",
-		Short:   "Read every configured device once; exit code 1 if any failed. No lock is opened",
+		Short:   "Read every configured device once; exit code 1 if any failed. Nothing is opened",
 		Example: "  lobby-gateway probe --config gateway.yaml\n  lobby-gateway probe --config gateway.yaml --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -131,7 +135,7 @@ func gatewayProbe(file *string) *cobra.Command {
 			for _, f := range faults {
 				fmt.Fprintln(c.ErrOrStderr(), f)
 			}
-			ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(c.Context(), probeLimit)
 			defer cancel()
 			found, err := gateway.Probe(ctx, loaded)
 			if err != nil {
@@ -162,15 +166,26 @@ func printProbed(w io.Writer, found []gateway.Probed, asJSON bool) error {
 		return e.Encode(found)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DEVICE\tLINE\tPORT\tSTATE\tTURNAROUND\tERROR")
+	fmt.Fprintln(t, "DEVICE\tLINE\tPORT\tSTATE\tTURNAROUND\tREADS\tERROR")
 	for _, p := range found {
 		state, turn := "ok", p.Turn.Round(100*time.Microsecond).String()
 		if !p.OK {
 			state, turn = "failed", "-"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Device, p.Line, p.Port, state, turn, p.Error)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Device, p.Line, p.Port, state, turn, reads(p), p.Error)
 	}
 	return t.Flush()
+}
+
+// reads is what a device said of itself.
+func reads(p gateway.Probed) string {
+	switch {
+	case p.Litres != nil && p.Serial != "":
+		return fmt.Sprintf("%d l, serial %s", *p.Litres, p.Serial)
+	case p.Litres != nil:
+		return fmt.Sprintf("%d l", *p.Litres)
+	}
+	return p.Door
 }
 
 func gatewayKeys(data *string) *cobra.Command {

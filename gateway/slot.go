@@ -1,0 +1,188 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/drivers/bus"
+	"github.com/ntpc-smart-community/lobby/gateway/config"
+)
+
+// errNoDriver is what a device answers whose configuration was refused or that is being exchanged.
+var errNoDriver = errors.New("device is not configured")
+
+// slot is a device whose driver can be exchanged while services hold it.
+type slot[C, D any] struct {
+	mu     sync.RWMutex
+	config C
+	driver D
+	filled bool // false: not configured
+}
+
+func (s *slot[C, D]) exchange(c C, d D, filled bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.config, s.driver, s.filled = c, d, filled
+}
+
+func (s *slot[C, D]) current() (d D, c C, filled bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.driver, s.config, s.filled
+}
+
+// Health is what the driver knows of its devices.
+func (s *slot[C, D]) Health() []drivers.Health {
+	if d, _, ok := s.current(); ok {
+		if w, ok := any(d).(drivers.Watched); ok {
+			return w.Health()
+		}
+	}
+	return nil
+}
+
+// rack holds all slots of one kind of device.
+type rack[C, D any] struct {
+	kind  string                                // as touched says it: bank, meter, door
+	slots map[string]*slot[C, D]                // by name; one that is configured no more stays, without a driver
+	named func(C) (name, line string)           // of an entry of the configuration
+	open  func(b *bus.Bus, c C) (D, error)      // makes the driver
+	hold  func(*slot[C, D]) D                   // the slot as a service holds it
+	leave func(ctx context.Context, c C, old D) // before a driver is given up; nil: nothing is to do
+}
+
+// held are the devices of a rack as services hold them, by name.
+func held[C, D any](h *hardware, r *rack[C, D]) map[string]D {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := map[string]D{}
+	for name, s := range r.slots {
+		all[name] = r.hold(s)
+	}
+	return all
+}
+
+// apply brings the rack to what is wanted; moved are the lines that were exchanged.
+func (r *rack[C, D]) apply(ctx context.Context, wanted []C, lines map[string]*line, moved []string) (touched []string, err error) {
+	here := map[string]bool{}
+	for _, c := range wanted {
+		name, on := r.named(c)
+		here[name] = true
+		s := r.slots[name]
+		if s == nil {
+			s = &slot[C, D]{}
+			r.slots[name] = s
+		}
+		old, before, filled := s.current()
+		if !slices.Contains(moved, on) && reflect.DeepEqual(before, c) {
+			continue
+		}
+		if filled {
+			r.give(ctx, before, old)
+		}
+		d, openErr := r.open(lines[on].bus, c)
+		if openErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s %s: %w", r.kind, name, openErr))
+		}
+		s.exchange(c, d, openErr == nil)
+		touched = append(touched, r.kind+" "+name)
+	}
+	for _, name := range sortedKeys(r.slots) {
+		if old, before, filled := r.slots[name].current(); filled && !here[name] {
+			r.give(ctx, before, old)
+			r.slots[name].exchange(*new(C), *new(D), false)
+			touched = append(touched, r.kind+" "+name)
+		}
+	}
+	return touched, err
+}
+
+func (r *rack[C, D]) give(ctx context.Context, c C, d D) {
+	if r.leave != nil {
+		r.leave(ctx, c, d)
+	}
+}
+
+func (r *rack[C, D]) health() (all []drivers.Health) {
+	for _, name := range sortedKeys(r.slots) {
+		all = append(all, r.slots[name].Health()...)
+	}
+	return all
+}
+
+// lockBank is a bank as the parcels service holds it.
+type lockBank struct {
+	*slot[config.Locker, drivers.LockBank]
+}
+
+// Locks implements drivers.LockBank.
+func (b lockBank) Locks() int {
+	if d, _, ok := b.current(); ok {
+		return d.Locks()
+	}
+	return 0
+}
+
+// Status implements drivers.LockBank.
+func (b lockBank) Status(ctx context.Context) (drivers.BankStatus, error) {
+	if d, _, ok := b.current(); ok {
+		return d.Status(ctx)
+	}
+	return drivers.BankStatus{}, errNoDriver
+}
+
+// Unlock implements drivers.LockBank.
+func (b lockBank) Unlock(ctx context.Context, lock int, notAfter time.Time) (drivers.Unlock, error) {
+	if d, _, ok := b.current(); ok {
+		return d.Unlock(ctx, lock, notAfter)
+	}
+	return drivers.Unlock{}, errNoDriver
+}
+
+// gasMeter is a meter as the metering service holds it.
+type gasMeter struct {
+	*slot[config.Meter, drivers.Meter]
+}
+
+// Read implements drivers.Meter.
+func (m gasMeter) Read(ctx context.Context) (drivers.Reading, error) {
+	if d, _, ok := m.current(); ok {
+		return d.Read(ctx)
+	}
+	return drivers.Reading{}, errNoDriver
+}
+
+// facilityDoor is a door as the doors service holds it.
+type facilityDoor struct {
+	*slot[config.Door, drivers.Door]
+}
+
+// Status implements drivers.Door.
+func (f facilityDoor) Status(ctx context.Context) (drivers.DoorStatus, error) {
+	if d, _, ok := f.current(); ok {
+		return d.Status(ctx)
+	}
+	return drivers.DoorStatus{}, errNoDriver
+}
+
+// Release implements drivers.Door.
+func (f facilityDoor) Release(ctx context.Context, hold time.Duration, notAfter time.Time) (drivers.Release, error) {
+	if d, _, ok := f.current(); ok {
+		return d.Release(ctx, hold, notAfter)
+	}
+	return drivers.Release{}, errNoDriver
+}
+
+// Secure implements drivers.Door.
+func (f facilityDoor) Secure(ctx context.Context) error {
+	if d, _, ok := f.current(); ok {
+		return d.Secure(ctx)
+	}
+	return errNoDriver
+}
