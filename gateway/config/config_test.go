@@ -261,7 +261,7 @@ func TestTheReadyFilesAreGood(t *testing.T) {
 	if err != nil || len(faults) > 0 {
 		t.Fatalf("Load = %v, %v", faults, err)
 	}
-	if len(c.Lockers) != 1 || len(c.Lockers[0].Columns) != 4 {
+	if len(c.Lockers) != 1 || len(c.Lockers[0].Columns) != 4 || len(c.Lines) != 4 || len(c.Meters) != 8 || len(c.Doors) != 2 || !c.Direct("meters-2") {
 		t.Errorf("Load = %+v", c)
 	}
 }
