@@ -29,7 +29,7 @@ type box struct {
 	sim       *building.Building
 }
 
-// settings is the demo's configuration without its cloud and desk, on free ports.
+// settings is the demo's configuration with its lockers alone, without cloud and desk, on free ports.
 func settings(t *testing.T) string {
 	t.Helper()
 	b, err := configs.FS.ReadFile("gateway-demo.yaml")
@@ -37,10 +37,14 @@ func settings(t *testing.T) string {
 		t.Fatal(err)
 	}
 	text := string(b)
-	from, to := strings.Index(text, "cloud:"), strings.Index(text, "kiosk:")
-	text = text[:from] + text[to:]
-	from, to = strings.Index(text, "desk:"), strings.Index(text, "metrics:")
-	text = text[:from] + text[to:]
+	cut := func(from, to string) {
+		i, j := strings.Index(text, from), strings.Index(text, to)
+		text = text[:i] + text[j:]
+	}
+	cut("cloud:", "kiosk:")
+	cut("desk:", "metrics:")
+	cut("  - name: meters-1", "lockers:")
+	text, _, _ = strings.Cut(text, "metering:")
 	return strings.NewReplacer("127.0.0.1:8080", "127.0.0.1:0", "127.0.0.1:9100", "127.0.0.1:0").Replace(text)
 }
 
