@@ -120,7 +120,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	d.hardware = newHardware(d.log)
 	defer d.hardware.close()
-	if _, err := d.hardware.apply(ctx, d.settings.config()); err != nil {
+	if _, err := d.hardware.apply(d.settings.config()); err != nil {
 		d.log.Error("hardware", "err", err)
 	}
 	dial := d.link()

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -99,8 +98,6 @@ func TestReadingAgain(t *testing.T) {
 func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	h := newHardware(slog.New(slog.DiscardHandler))
 	defer h.close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	steps := []struct {
 		name, old, new string
 		want           []string
@@ -122,12 +119,12 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		touched, err := h.apply(ctx, c)
+		touched, err := h.apply(c)
 		if err != nil || !slices.Equal(touched, step.want) {
 			t.Errorf("%s: touched %v, %v; want %v", step.name, touched, err, step.want)
 		}
 	}
-	if _, err := held(h, &h.doors)["ktv"].Status(ctx); !errors.Is(err, errNoDriver) {
+	if _, err := held(h, &h.doors)["ktv"].Status(t.Context()); !errors.Is(err, errNoDriver) {
 		t.Errorf("a door that is gone says %v, want %v", err, errNoDriver)
 	}
 	var names []string

@@ -61,24 +61,24 @@ func newHardware(log *slog.Logger) *hardware {
 	return h
 }
 
-// apply brings the hardware to what c says and returns what it touched, lines before devices. ctx is the life of the
-// lines it starts.
-func (h *hardware) apply(ctx context.Context, c config.Config) (touched []string, err error) {
+// apply brings the hardware to what c says and returns what it touched, lines before devices. Lines live until they are
+// exchanged, or until close: what is under way on them when a gateway ends is still carried.
+func (h *hardware) apply(c config.Config) (touched []string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	moved := h.applyLines(ctx, c)
+	moved := h.applyLines(c)
 	for _, name := range moved {
 		touched = append(touched, "line "+name)
 	}
-	banks, bankErr := h.banks.apply(ctx, c.Lockers, h.lines, moved)
-	meters, meterErr := h.meters.apply(ctx, c.Meters, h.lines, moved)
-	doors, doorErr := h.doors.apply(ctx, c.Doors, h.lines, moved)
+	banks, bankErr := h.banks.apply(c.Lockers, h.lines, moved)
+	meters, meterErr := h.meters.apply(c.Meters, h.lines, moved)
+	doors, doorErr := h.doors.apply(c.Doors, h.lines, moved)
 	touched = append(append(append(touched, banks...), meters...), doors...)
 	return touched, errors.Join(bankErr, meterErr, doorErr)
 }
 
 // applyLines starts, exchanges and ends lines, and gives the names of those.
-func (h *hardware) applyLines(ctx context.Context, c config.Config) (moved []string) {
+func (h *hardware) applyLines(c config.Config) (moved []string) {
 	wanted := map[string]bool{}
 	for _, l := range c.Lines {
 		wanted[l.Name] = true
@@ -88,14 +88,14 @@ func (h *hardware) applyLines(ctx context.Context, c config.Config) (moved []str
 			continue
 		}
 		if old != nil {
-			h.end(ctx, l.Name)
+			h.end(l.Name)
 		}
-		h.lines[l.Name] = h.start(ctx, now)
+		h.lines[l.Name] = h.start(now)
 		moved = append(moved, l.Name)
 	}
 	for _, name := range sortedKeys(h.lines) {
 		if !wanted[name] {
-			h.end(ctx, name)
+			h.end(name)
 			delete(h.lines, name)
 			moved = append(moved, name)
 		}
@@ -115,9 +115,9 @@ func busConfig(c config.Config, l config.Line) bus.Config {
 	return b
 }
 
-func (h *hardware) start(ctx context.Context, c bus.Config) *line {
-	b := bus.New(c, bus.Deps{Log: h.log.With("bus", c.Name), Jitter: jitter})
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+func (h *hardware) start(c bus.Config) *line {
+	b := bus.New(c, bus.Deps{Log: h.log, Jitter: jitter})
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -132,11 +132,11 @@ func (h *hardware) start(ctx context.Context, c bus.Config) *line {
 }
 
 // end stops a line, once the doors on it have their outputs off (invariant 15).
-func (h *hardware) end(ctx context.Context, name string) {
+func (h *hardware) end(name string) {
 	var all sync.WaitGroup
 	for _, s := range h.doors.slots {
 		if d, c, filled := s.current(); filled && c.Line == name {
-			all.Go(func() { h.secure(ctx, c, d) })
+			all.Go(func() { h.secure(c, d) })
 		}
 	}
 	all.Wait()
@@ -144,11 +144,11 @@ func (h *hardware) end(ctx context.Context, name string) {
 }
 
 // secure turns off an output that no timer of its module's own would.
-func (h *hardware) secure(ctx context.Context, c config.Door, d drivers.Door) {
+func (h *hardware) secure(c config.Door, d drivers.Door) {
 	if c.Timer != "none" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), secureLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), secureLimit)
 	defer cancel()
 	if err := d.Secure(ctx); err != nil {
 		h.log.Error("door's output may be on", "door", c.ID, "err", err)
@@ -160,7 +160,7 @@ func (h *hardware) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, name := range sortedKeys(h.lines) {
-		h.end(context.Background(), name)
+		h.end(name)
 	}
 }
 

@@ -151,7 +151,7 @@ func TestAChangeExchangesOneService(t *testing.T) {
 		t.Helper()
 		c, _, err := config.Parse(path, []byte(text))
 		if err == nil {
-			_, err = d.hardware.apply(ctx, c)
+			_, err = d.hardware.apply(c)
 		}
 		if err == nil {
 			err = d.floor.apply(ctx, c)
@@ -193,7 +193,7 @@ doors: [{id: ktv, name: KTV, line: doors, protocol: modbus-relay, address: 1, ou
 		t.Helper()
 		c, faults, err := config.Parse("gateway.yaml", []byte(text))
 		if err == nil && len(faults) == 0 {
-			_, err = h.apply(t.Context(), c)
+			_, err = h.apply(c)
 		}
 		if err != nil || len(faults) > 0 {
 			t.Fatal(faults, err)

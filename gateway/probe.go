@@ -31,7 +31,7 @@ type Probed struct {
 func Probe(ctx context.Context, c config.Config) ([]Probed, error) {
 	h := newHardware(slog.New(slog.DiscardHandler))
 	defer h.close()
-	if _, err := h.apply(ctx, c); err != nil {
+	if _, err := h.apply(c); err != nil {
 		return nil, err
 	}
 	var found []Probed

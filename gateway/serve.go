@@ -101,7 +101,7 @@ func (d *daemon) reload(ctx context.Context) error {
 			d.log.Info("configuration unchanged")
 			continue
 		}
-		touched, err := d.hardware.apply(ctx, d.settings.config())
+		touched, err := d.hardware.apply(d.settings.config())
 		if err != nil {
 			d.log.Error("hardware", "err", err)
 		}

@@ -49,12 +49,12 @@ func (s *slot[C, D]) Health() []drivers.Health {
 
 // rack holds all slots of one kind of device.
 type rack[C, D any] struct {
-	kind  string                                // as touched says it: bank, meter, door
-	slots map[string]*slot[C, D]                // by name; one that is configured no more stays, without a driver
-	named func(C) (name, line string)           // of an entry of the configuration
-	open  func(b *bus.Bus, c C) (D, error)      // makes the driver
-	hold  func(*slot[C, D]) D                   // the slot as a service holds it
-	leave func(ctx context.Context, c C, old D) // before a driver is given up; nil: nothing is to do
+	kind  string                           // as touched says it: bank, meter, door
+	slots map[string]*slot[C, D]           // by name; one that is configured no more stays, without a driver
+	named func(C) (name, line string)      // of an entry of the configuration
+	open  func(b *bus.Bus, c C) (D, error) // makes the driver
+	hold  func(*slot[C, D]) D              // the slot as a service holds it
+	leave func(c C, old D)                 // before a driver is given up; nil: nothing is to do
 }
 
 // held are the devices of a rack as services hold them, by name.
@@ -69,7 +69,7 @@ func held[C, D any](h *hardware, r *rack[C, D]) map[string]D {
 }
 
 // apply brings the rack to what is wanted; moved are the lines that were exchanged.
-func (r *rack[C, D]) apply(ctx context.Context, wanted []C, lines map[string]*line, moved []string) (touched []string, err error) {
+func (r *rack[C, D]) apply(wanted []C, lines map[string]*line, moved []string) (touched []string, err error) {
 	here := map[string]bool{}
 	for _, c := range wanted {
 		name, on := r.named(c)
@@ -84,7 +84,7 @@ func (r *rack[C, D]) apply(ctx context.Context, wanted []C, lines map[string]*li
 			continue
 		}
 		if filled {
-			r.give(ctx, before, old)
+			r.give(before, old)
 		}
 		d, openErr := r.open(lines[on].bus, c)
 		if openErr != nil {
@@ -95,7 +95,7 @@ func (r *rack[C, D]) apply(ctx context.Context, wanted []C, lines map[string]*li
 	}
 	for _, name := range sortedKeys(r.slots) {
 		if old, before, filled := r.slots[name].current(); filled && !here[name] {
-			r.give(ctx, before, old)
+			r.give(before, old)
 			r.slots[name].exchange(*new(C), *new(D), false)
 			touched = append(touched, r.kind+" "+name)
 		}
@@ -103,9 +103,9 @@ func (r *rack[C, D]) apply(ctx context.Context, wanted []C, lines map[string]*li
 	return touched, err
 }
 
-func (r *rack[C, D]) give(ctx context.Context, c C, d D) {
+func (r *rack[C, D]) give(c C, d D) {
 	if r.leave != nil {
-		r.leave(ctx, c, d)
+		r.leave(c, d)
 	}
 }
 

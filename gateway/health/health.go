@@ -168,7 +168,9 @@ func (s Snapshot) report() report {
 			r.Why = append(r.Why, "line "+name+" is not open")
 		}
 	}
+	silent := map[string]bool{}
 	for _, d := range s.Devices {
+		silent[d.Device] = !d.Online
 		r.Devices = append(r.Devices, deviceReport{d.Device, d.Online, instant(d.LastOK), instant(d.Since), d.Error})
 		if !d.Online {
 			r.Why = append(r.Why, d.Device+" does not answer")
@@ -180,7 +182,7 @@ func (s Snapshot) report() report {
 			one.Litres = &m.Litres
 		}
 		r.Meters = append(r.Meters, one)
-		if m.Quality != "" && m.Quality != wire.ReadingGood {
+		if m.Quality != "" && m.Quality != wire.ReadingGood && !silent["meter/"+m.ID] {
 			r.Why = append(r.Why, "meter/"+m.ID+": "+m.Quality)
 		}
 	}

@@ -41,6 +41,14 @@ func TestHealthzNamesWhatIsWrong(t *testing.T) {
 		{"offline is no fault", func(s *health.Snapshot) { s.Connected = false }, 200, `"connected":false`},
 		{"line closed", func(s *health.Snapshot) { s.Lines["a"] = bus.Stats{Error: "gone"} }, 503, "line a is not open"},
 		{"device silent", func(s *health.Snapshot) { s.Devices[0].Online = false }, 503, "locker/A/board/0 does not answer"},
+		{"a meter that is another one", func(s *health.Snapshot) {
+			s.Meters = []health.Meter{{ID: "m-1", Quality: wire.ReadingForeign, AsOf: time.Unix(1_780_000_000, 0)}}
+		}, 503, `"why":["meter/m-1: identity_mismatch"]`},
+		{"a silent meter, said once", func(s *health.Snapshot) {
+			s.Devices[0] = drivers.Health{Device: "meter/m-1"}
+			s.Meters = []health.Meter{{ID: "m-1", Quality: wire.ReadingBad, Litres: 7, GoodAt: time.Unix(1_780_000_000, 0)}}
+		}, 503, `"why":["meter/m-1 does not answer"]`},
+		{"a meter not read yet", func(s *health.Snapshot) { s.Meters = []health.Meter{{ID: "m-1"}} }, 200, `"meters":[{"id":"m-1"}]`},
 		{"last good file", func(s *health.Snapshot) { s.Config = health.ConfigLastGood }, 503, "configuration: last_good"},
 	}
 	for _, test := range tests {
@@ -77,6 +85,14 @@ func TestMetrics(t *testing.T) {
 	} {
 		if code != 200 || !strings.Contains(body, want) {
 			t.Errorf("/metrics = %d, without %s", code, want)
+		}
+	}
+}
+
+func TestKinds(t *testing.T) {
+	for device, want := range map[string]string{"locker/A/board/1": "locker_board", "meter/m-101": "gas_meter", "door/ktv": "door", "x": "device"} {
+		if got := health.Kind(device); got != want {
+			t.Errorf("Kind(%s) = %s; want %s", device, got, want)
 		}
 	}
 }
