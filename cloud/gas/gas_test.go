@@ -142,9 +142,11 @@ func TestAReadingIsOfTheHouseholdOfItsTime(t *testing.T) {
 		unsure := cloudtest.Reading("m-1", moved.Add(-time.Hour), cloudtest.Good(serial, 20))
 		unsure.Clock = wire.Uncertain
 		unsure.Data = cloudtest.Raw(wire.Reading{Litres: 20, Serial: serial, Quality: wire.ReadingGood, Last: &wire.Good{Litres: 10, At: wire.At(moved.Add(-2 * time.Hour))}, Until: wire.At(moved.AddDate(0, 0, 40))})
+		late := unsure // it may have been either side, too
+		late.Wall = wire.At(moved.Add(30 * time.Minute))
 		bad := wire.Reading{Litres: 10, Quality: wire.ReadingBad, Code: "silent", Last: &wire.Good{Litres: 10, At: wire.At(moved.Add(-2 * time.Hour))}}
 		b.Measure(box,
-			cloudtest.Reading("m-1", moved.Add(-2*time.Hour), cloudtest.Good(serial, 10)), unsure,
+			cloudtest.Reading("m-1", moved.Add(-2*time.Hour), cloudtest.Good(serial, 10)), unsure, late,
 			cloudtest.Reading("m-1", moved, bad), cloudtest.Reading("m-1", moved.Add(time.Hour), cloudtest.Good(serial, 30)),
 			cloudtest.Reading("m-2", moved, cloudtest.Good("10000002", 7)))
 		for household, want := range map[string][]int64{"site-a-h1": {10}, "site-a-h9": {30, 0}, "site-a-h2": {7}} {
@@ -167,8 +169,8 @@ func TestAReadingIsOfTheHouseholdOfItsTime(t *testing.T) {
 			t.Errorf("of no household: %+v", got)
 		}
 		all := list(t, b, gas.Filter{})
-		if len(all) != 5 || all[3].Certain() || all[3].Earliest != wire.At(moved.Add(-2*time.Hour)) || all[3].Latest != wire.At(b.Now) || all[3].Observed != unsure.Wall {
-			t.Errorf("of the whole site: %+v; want five, and the unsure one between the last good one and its coming", all)
+		if len(all) != 6 || all[4].Certain() || all[4].Earliest != wire.At(moved.Add(-2*time.Hour)) || all[4].Latest != wire.At(b.Now) || all[4].Observed != unsure.Wall {
+			t.Errorf("of the whole site: %+v; want six, and the unsure one between the last good one and its coming", all)
 		}
 		read(t, b, func(tx *store.Tx) error {
 			s, err := gas.During(t.Context(), tx, "site-a", stay(t, b, "site-a-h9"), b.Now)
