@@ -40,7 +40,7 @@ func Missing(tx *store.Tx) ([]wire.Hash, error) {
 	return missing, nil
 }
 
-// references gives the parts that a root names, shards of households included as far as their index is there, and
+// references gives the parts that a root names, those that an index among them names included as far as it is there, and
 // those of them that are not held.
 func references(tx *store.Tx, root wire.Root) (refs, lacks []wire.Hash, err error) {
 	add := func(h wire.Hash) (held bool, err error) {
@@ -59,17 +59,14 @@ func references(tx *store.Tx, root wire.Root) (refs, lacks []wire.Hash, err erro
 		if err != nil {
 			return nil, nil, err
 		}
-		if !held || ref.Name != wire.PartHouseholds {
+		if !held {
 			continue
 		}
-		var index wire.HouseholdIndex
-		if err := readPart(tx, ref, &index); err != nil {
+		shards, err := index(tx, ref)
+		if err != nil {
 			return nil, nil, err
 		}
-		if len(index.Shards) > wire.HouseholdShards {
-			return nil, nil, fmt.Errorf("index of %d shards: %w", len(index.Shards), ErrBounds)
-		}
-		for _, shard := range index.Shards {
+		for _, shard := range shards {
 			if _, err := add(shard.Hash); err != nil {
 				return nil, nil, err
 			}

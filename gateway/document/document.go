@@ -49,6 +49,7 @@ type Document struct {
 	Policy   wire.Policy
 	Revoked  []wire.Revocation // all that were ever applied and whose credential has not ended, by id
 	Notices  []wire.Notice
+	Grants   []wire.Grant // for doors, in the order of their days
 }
 
 // Load reads the document. Parts that are damaged are left out and come back as store.ErrDamaged beside the rest;
@@ -86,8 +87,9 @@ func (d *Document) fill(tx *store.Tx, root wire.Root) error {
 		case known:
 			errs = append(errs, readPart(tx, ref, target))
 		case ref.Name == wire.PartHouseholds:
-			units, err := readHouseholds(tx, ref)
-			d.Units, errs = append(d.Units, units...), append(errs, err)
+			errs = append(errs, readShards(tx, ref, func(h wire.Households) { d.Units = append(d.Units, h.Units...) }))
+		case ref.Name == wire.PartGrants:
+			errs = append(errs, readShards(tx, ref, func(g wire.Grants) { d.Grants = append(d.Grants, g.Grants...) }))
 		}
 	}
 	for _, r := range revocations.Revoked { // they are kept apart as well; a record damaged there must not undo one
@@ -99,18 +101,46 @@ func (d *Document) fill(tx *store.Tx, root wire.Root) error {
 	return errors.Join(errs...)
 }
 
-func readHouseholds(tx *store.Tx, ref wire.PartRef) (units []wire.Unit, err error) {
-	var index wire.HouseholdIndex
-	if err := readPart(tx, ref, &index); err != nil {
-		return nil, err
+// readShards reads the parts that an index names. One that cannot be had costs itself.
+func readShards[Shard any](tx *store.Tx, ref wire.PartRef, take func(Shard)) error {
+	shards, err := index(tx, ref)
+	if err != nil {
+		return err
 	}
 	var errs []error
-	for _, shard := range index.Shards {
-		var h wire.Households
-		errs = append(errs, readPart(tx, shard, &h))
-		units = append(units, h.Units...)
+	for _, shard := range shards {
+		var s Shard
+		if err := readPart(tx, shard, &s); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		take(s)
 	}
-	return units, errors.Join(errs...)
+	return errors.Join(errs...)
+}
+
+// index gives the parts that a part names, if it is an index; it must be held.
+func index(tx *store.Tx, ref wire.PartRef) ([]wire.PartRef, error) {
+	var households wire.HouseholdIndex
+	var grants wire.GrantIndex
+	var shards []wire.PartRef
+	most := 0
+	switch ref.Name {
+	case wire.PartHouseholds:
+		if err := readPart(tx, ref, &households); err != nil {
+			return nil, err
+		}
+		shards, most = households.Shards, wire.HouseholdShards
+	case wire.PartGrants:
+		if err := readPart(tx, ref, &grants); err != nil {
+			return nil, err
+		}
+		shards, most = grants.Days, wire.MaxGrantDays
+	}
+	if len(shards) > most {
+		return nil, fmt.Errorf("index %s of %d parts: %w", ref.Name, len(shards), ErrBounds)
+	}
+	return shards, nil
 }
 
 // UnitByLabel finds a unit by what stands on its door, A-12-3.

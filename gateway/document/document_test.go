@@ -56,6 +56,7 @@ type content struct {
 	units   []wire.Unit
 	revoked []wire.Revocation
 	phone   string
+	days    []wire.Grants // one a day, from 2026-05-01 on
 }
 
 // document is a root with its parts, as they travel.
@@ -95,6 +96,13 @@ func compose(t testing.TB, version uint64, c content) document {
 		d.root.Parts = append(d.root.Parts, wire.PartRef{Name: name, Hash: part(v)})
 	}
 	ref(wire.PartHouseholds, index)
+	if len(c.days) > 0 {
+		var days wire.GrantIndex
+		for n, day := range c.days {
+			days.Days = append(days.Days, wire.PartRef{Name: start.AddDate(0, 0, n).Format(time.DateOnly), Hash: part(day)})
+		}
+		ref(wire.PartGrants, days)
+	}
 	ref(wire.PartPolicy, wire.Policy{StayHours: 48, GuardPhone: c.phone})
 	ref(wire.PartRevocations, wire.Revocations{Revoked: c.revoked})
 	ref("of-a-later-version", map[string]int{"x": 1})
@@ -337,6 +345,89 @@ func TestPartsTravelOnlyWhenMissing(t *testing.T) {
 	if want := []string{wire.EpochStarted, wire.StateApplied, wire.StateApplied}; !slices.Equal(b.events(), want) {
 		t.Errorf("events %v; want %v", b.events(), want)
 	}
+}
+
+// days are n days of grants with one grant each.
+func days(n int) (all []wire.Grants) {
+	for d := range n {
+		from := wire.At(start.AddDate(0, 0, d))
+		all = append(all, wire.Grants{Grants: []wire.Grant{{ID: fmt.Sprintf("b%d", d), Door: "ktv", Household: "h1", From: from, Until: from + 1}}})
+	}
+	return all
+}
+
+func TestGrantsTravelByDay(t *testing.T) {
+	b := enrolled(t)
+	b.apply(compose(t, 1, content{days: days(3)}))
+	if g := b.load().Grants; len(g) != 3 || g[0].ID != "b0" || g[2].ID != "b2" {
+		t.Fatalf("Grants = %+v", g)
+	}
+	changed := days(3)
+	changed[1].Grants[0].Door = "gym"
+	next := compose(t, 2, content{days: changed})
+	b.in.Named = next.version()
+	b.must(next.line)
+	asked := func() (n int) {
+		b.view(func(tx *store.Tx) error {
+			missing, err := Missing(tx)
+			n = len(missing)
+			return err
+		})
+		return n
+	}
+	if n := asked(); n != 1 {
+		t.Errorf("%d parts asked for; want the index alone", n)
+	}
+	b.must(next.parts[slices.IndexFunc(next.parts, func(p []byte) bool { _, h, _ := wire.DecodePart(p); return h == next.root.Parts[1].Hash })])
+	if n := asked(); n != 1 {
+		t.Errorf("%d parts asked for; want the changed day alone", n)
+	}
+	b.apply(next)
+	if g := b.load().Grants; len(g) != 3 || g[1].Door != "gym" {
+		t.Errorf("Grants = %+v", g)
+	}
+	held := 0
+	b.view(func(tx *store.Tx) error {
+		return tx.Each(spaceParts, "", func(string, []byte) error { held++; return nil })
+	})
+	if held != 8 { // two indexes, three days, policy, revocations, one unknown
+		t.Errorf("%d parts are held; want 8", held)
+	}
+	b.apply(compose(t, 3, content{days: days(wire.MaxGrantDays)}))
+	many := compose(t, 4, content{days: days(wire.MaxGrantDays + 1)})
+	b.in.Named = many.version()
+	b.must(many.line)
+	b.refuse(many.parts[slices.IndexFunc(many.parts, func(p []byte) bool { _, h, _ := wire.DecodePart(p); return h == many.root.Parts[1].Hash })], ErrBounds)
+}
+
+// invariant 12: a day that is damaged costs that day, and is asked for again
+func TestDamagedDayCostsThatDay(t *testing.T) {
+	b := enrolled(t)
+	doc := compose(t, 1, content{days: days(3)})
+	b.apply(doc)
+	var hash wire.Hash
+	err := b.s.Update(t.Context(), func(tx *store.Tx) error {
+		shards, err := index(tx, doc.root.Parts[1])
+		if err != nil {
+			return err
+		}
+		hash = shards[1].Hash
+		return tx.Put(spaceParts, hash.String(), []byte("{}"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.view(func(tx *store.Tx) error {
+		d, err := Load(tx)
+		if len(d.Grants) != 2 || d.Grants[1].ID != "b2" || d.Policy.StayHours != 48 || !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("Load = %+v, %v; want the other days", d.Grants, err)
+		}
+		missing, err := Missing(tx)
+		if len(missing) != 1 || missing[0] != hash {
+			t.Errorf("Missing = %v; want the damaged day", missing)
+		}
+		return err
+	})
 }
 
 func TestRevocationsStay(t *testing.T) {

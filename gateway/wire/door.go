@@ -21,7 +21,7 @@ type Entry struct {
 // Passage is the data of what came of an intent to open a door.
 type Passage struct {
 	Intent string   `json:"intent"`
-	Code   string   `json:"code,omitempty"` // of door.refused: late, silent, gone, busy, …
+	Code   string   `json:"code,omitempty"` // refused: late, gone, busy, …; opened: no_contact; unknown: silent, restart_closed, …
 	Grant  string   `json:"grant,omitempty"`
 	Used   int      `json:"used,omitempty"` // uses of the grant so far, this one included
 	Waited int64    `json:"waited"`         // microseconds until the frame was written
@@ -33,7 +33,7 @@ type Passage struct {
 type CommandOutcome struct {
 	Device string `json:"device"`
 	What   string `json:"what"`
-	Code   string `json:"code,omitempty"` // why refused: late, cap, closed_down, silent, …
+	Code   string `json:"code,omitempty"` // why refused: late, cap, closed_down, silent, already_open, …
 	Intent string `json:"intent,omitempty"`
 }
 
@@ -45,6 +45,9 @@ const PartGrants = "grants"
 type GrantIndex struct {
 	Days []PartRef `json:"days"` // Name is the day in Asia/Taipei, 2026-11-25
 }
+
+// MaxGrantDays is how many days an index may list.
+const MaxGrantDays = 62
 
 // Grants is one day.
 type Grants struct {

@@ -57,7 +57,7 @@ const (
 	ClockConfirmed    = "clock.confirmed"     // a guard vouched for the clock
 	MeterRead         = "meter.read"          // subject meter/ID; telemetry; Data: Reading
 	DoorOpening       = "door.opening"        // subject door/ID; State: Door; Data: Entry: durable before the strike is released
-	DoorOpened        = "door.opened"         // the contact was seen to open after it: now a use counts. Data: Passage
+	DoorOpened        = "door.opened"         // the contact was seen to open after it, or none is fitted: now a use counts. Data: Passage
 	DoorUnopened      = "door.unopened"       // released, and not opened while it was: no use. Data: Passage
 	DoorUnknown       = "door.unknown"        // released, perhaps: the device fell silent. Data: Passage
 	DoorRefused       = "door.refused"        // nothing was released: the frame was never written. Data: Passage
@@ -124,7 +124,7 @@ type Credential struct {
 
 // Refused is the data of grant.refused.
 type Refused struct {
-	Purpose string `json:"purpose"`        // pin, household, courier, guard
+	Purpose string `json:"purpose"`        // pin, household, courier, guard, ticket
 	Unit    string `json:"unit,omitempty"` // the unit's id when it exists
 	Reason  string `json:"reason"`         // wrong, locked, budget, ended, used
 	Left    int    `json:"left"`           // tries left before the next lock
