@@ -88,7 +88,7 @@ func (d *desk) code(h Holder) Minted {
 // guess counts, commits, judges.
 func (d *desk) guess(g Guess, of Subject) (v Verdict, r Refusal) {
 	d.t.Helper()
-	var before Ticket
+	var before Counted
 	d.update(func(tx *store.Tx) (err error) {
 		before, r, err = d.book.Count(tx, g, d.now)
 		return err

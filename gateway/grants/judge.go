@@ -25,24 +25,24 @@ type Refusal struct {
 	Until  time.Time
 }
 
-// Ticket is what Count gives for Judge: what stood before the guess was counted.
-type Ticket struct {
+// Counted is what Count gives for Judge: what stood before the guess was counted.
+type Counted struct {
 	screen rules.Screen
 	unit   rules.Unit
 }
 
 // Count counts a guess as wrong. The caller commits that before it calls Judge in another transaction, so that pulling
 // the plug buys nothing; a refused guess is not counted and must not be judged. A damaged count is taken for a spent one.
-func (b *Book) Count(tx *store.Tx, g Guess, now time.Time) (Ticket, Refusal, error) {
+func (b *Book) Count(tx *store.Tx, g Guess, now time.Time) (Counted, Refusal, error) {
 	screen, err := readScreen(tx, g.Purpose, now)
 	if err != nil {
-		return Ticket{}, Refusal{}, err
+		return Counted{}, Refusal{}, err
 	}
 	unit, err := readUnit(tx, g, now)
 	if err != nil {
-		return Ticket{}, Refusal{}, err
+		return Counted{}, Refusal{}, err
 	}
-	before, r := Ticket{screen: screen, unit: unit}, Refusal{}
+	before, r := Counted{screen: screen, unit: unit}, Refusal{}
 	switch {
 	case !screen.Closed(g.Purpose).IsZero():
 		r = Refusal{Reason: "closed", Until: screen.Closed(g.Purpose)}
@@ -79,7 +79,7 @@ type Subject struct {
 
 // Judge judges a guess that was counted and committed. What was right, or once was, is given back to the screen's budget;
 // only what is right clears the unit's.
-func (b *Book) Judge(tx *store.Tx, g Guess, before Ticket, of Subject, now time.Time) (Verdict, error) {
+func (b *Book) Judge(tx *store.Tx, g Guess, before Counted, of Subject, now time.Time) (Verdict, error) {
 	var v Verdict
 	var err error
 	if g.Purpose == PIN {
@@ -99,7 +99,11 @@ func (b *Book) Judge(tx *store.Tx, g Guess, before Ticket, of Subject, now time.
 	if v.Right {
 		before.unit = before.unit.Right()
 	}
-	return v, errors.Join(putScreen(tx, g.Purpose, before.screen), putUnit(tx, g, before.unit))
+	screen, err := readScreen(tx, g.Purpose, now)
+	if err != nil {
+		return v, err
+	}
+	return v, errors.Join(putScreen(tx, g.Purpose, screen.Back(before.screen)), putUnit(tx, g, before.unit))
 }
 
 func (b *Book) judgePIN(tx *store.Tx, g Guess, of Subject) (Verdict, error) {

@@ -105,7 +105,7 @@ func (s *Service) guess(ctx context.Context, g grants.Guess) (grants.Verdict, Ve
 	for _, r := range s.doc.Revoked {
 		of.Revoked[r.ID] = true
 	}
-	var before grants.Ticket
+	var before grants.Counted
 	var refused grants.Refusal
 	err := s.deps.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		before, refused, err = s.book.Count(tx, g, reading.Time)

@@ -162,3 +162,12 @@ func (s Screen) Count(p Purpose, now time.Time) Screen {
 	}
 	return s
 }
+
+// Back gives back a guess that was counted upon before. What others have counted since stays counted.
+func (s Screen) Back(before Screen) Screen {
+	if s.Wrong <= before.Wrong+1 {
+		return before
+	}
+	s.Wrong--
+	return s
+}

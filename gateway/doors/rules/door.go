@@ -1,0 +1,128 @@
+package rules
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/gateway/wire"
+)
+
+// Door is one door. What its JSON leaves out dies with the power.
+type Door struct {
+	ID         string        `json:"-"` // these three are the building's configuration
+	HasContact bool          `json:"-"`
+	Strike     time.Duration `json:"-"` // how long it can be opened
+
+	Version uint64    `json:"version"`
+	State   State     `json:"state"`
+	Since   time.Time `json:"since"`
+	Alarm   bool      `json:"alarm,omitempty"`  // it was forced, and no guard has looked yet
+	Closed  bool      `json:"closed,omitempty"` // a guard closed it down
+	Reason  string    `json:"reason,omitempty"` // of Closed: a code
+	Entry   Entry     `json:"entry,omitzero"`   // the intent whose outcome is not committed
+
+	Restart  bool            `json:"-"` // not read yet since the start
+	Contact  drivers.Contact `json:"-"`
+	Misses   int             `json:"-"` // readings in a row without an answer
+	Read     time.Duration   `json:"-"` // when the newest reading with an answer was begun
+	AsOf     time.Time       `json:"-"` // judged, of that reading
+	After    time.Duration   `json:"-"` // readings begun before say nothing
+	Proof    Proof           `json:"-"` // what the device said of Entry
+	Ends     time.Duration   `json:"-"` // of Released: when the strike's time is over
+	Opened   time.Duration   `json:"-"` // when the contact was seen to open
+	Excuse   string          `json:"-"` // why an opening until Excused is none by force: exit, latch
+	Excused  time.Duration   `json:"-"`
+	Openings []time.Duration `json:"-"` // local intents of the last minute
+	Changes  []time.Duration `json:"-"` // closings and exits recorded in the last hour
+	Wrongs   []time.Duration `json:"-"` // likewise texts that are no ticket
+	Newest   string          `json:"-"` // the newest intent, and what came of it
+	Outcome  string          `json:"-"`
+}
+
+// Entry is one intent: who is let in, and by which right.
+type Entry struct {
+	Intent  string    `json:"intent"`
+	Right   string    `json:"right"` // ticket, grant, command, guard
+	Grant   string    `json:"grant,omitempty"`
+	Used    int       `json:"used,omitempty"` // how often the grant was used before
+	Until   time.Time `json:"until,omitzero"` // its end
+	Command string    `json:"command,omitempty"`
+	Device  string    `json:"device,omitempty"` // of a command, as it named it
+	What    string    `json:"what,omitempty"`
+}
+
+// Proof is what the device said of a release.
+type Proof struct {
+	Known        bool // its output was on
+	Waited, Took time.Duration
+	Frames       []string
+}
+
+// Outcomes of an intent, as screens show them.
+const (
+	OutcomeOpening  = "opening"
+	OutcomeOpened   = "opened"
+	OutcomeUnopened = "unopened"
+	OutcomeUnknown  = "unknown"
+	OutcomeRefused  = "refused"
+)
+
+// Online tells whether the door's device answers and was read since the start.
+func (d Door) Online() bool { return !d.Restart && d.Misses < SilentPolls }
+
+// Moving tells whether the door should be read often: somebody is being let in.
+func (d Door) Moving() bool { return d.State == Opening || d.State == Released }
+
+// Shown is the door's state as people and the cloud see it: a door is released as soon as it may be.
+func (d Door) Shown() State {
+	if d.State == Opening {
+		return Released
+	}
+	return d.State
+}
+
+// wire is the door as events show it.
+func (d Door) wire() wire.Door {
+	w := wire.Door{State: string(d.Shown()), Closed: d.Closed, Device: "online"}
+	if !d.Online() {
+		w.Device = "silent"
+	}
+	return w
+}
+
+// deadline is when time alone moves the door; false: nothing waits.
+func (d Door) deadline() (time.Duration, bool) {
+	ajar := d.Contact == drivers.ContactOpen
+	switch {
+	case d.State == Released && d.HasContact:
+		return d.Ends + ReleaseGrace, true
+	case d.State == Released:
+		return d.Ends, true
+	case d.State == Open && ajar:
+		return d.Opened + HeldAfter, true
+	case d.State == Held && ajar:
+		return d.Opened + LeftOpenAfter, true
+	}
+	return 0, false
+}
+
+// bar says why nobody is let in now by a right; empty: he may be.
+func (d Door) bar(right string, now Now) Refusal {
+	switch {
+	case d.Closed && right != byGuard: // the stricter side wins
+		return ClosedDown
+	case !d.Online() || d.HasContact && d.Contact == drivers.ContactUnknown:
+		return Silent
+	case d.State != Secured && d.State != Forced || d.Contact == drivers.ContactOpen:
+		return AlreadyOpen
+	case right != byCommand && len(recent(d.Openings, now.Mono, time.Minute)) >= MaxOpenings:
+		return Crowded
+	}
+	return ""
+}
+
+// recent gives the moments that are not longer ago than a window.
+func recent(all []time.Duration, now, window time.Duration) []time.Duration {
+	return slices.DeleteFunc(slices.Clone(all), func(at time.Duration) bool { return now-at >= window })
+}
