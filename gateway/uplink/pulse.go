@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/gateway/clock"
 	"github.com/ntpc-smart-community/lobby/gateway/document"
 	"github.com/ntpc-smart-community/lobby/gateway/store"
 	"github.com/ntpc-smart-community/lobby/gateway/uplink/rules"
@@ -120,12 +121,23 @@ func Floor(tx *store.Tx) (time.Time, error) {
 	return wire.Micros(binary.BigEndian.Uint64(b)).Time(), nil
 }
 
-func (u *Uplink) keepFloor(tx *store.Tx) error {
-	floor := u.deps.Clock.Floor()
+// KeepFloor stores the clock's floor as it is now, so that the next boot begins with it: after an answer and every ten
+// minutes here, and by whoever else has raised it.
+func KeepFloor(tx *store.Tx, c *clock.Clock) error {
+	floor := c.Floor()
 	if floor.IsZero() {
 		return nil
 	}
 	return tx.Put(space, keyFloor, binary.BigEndian.AppendUint64(nil, uint64(wire.At(floor))))
+}
+
+// Publish hands a message to the loop and returns at once. It is sent if the link is up, and forgotten otherwise.
+func (u *Uplink) Publish(topic string, payload []byte) {
+	select {
+	case u.outbox <- Outgoing{topic, payload}:
+	default:
+		u.status.count("publish_dropped")
+	}
 }
 
 func (u *Uplink) publish(topic string, payload []byte) {

@@ -28,9 +28,10 @@ func (u *Uplink) message(ctx context.Context, m Message) error {
 		return u.hint(ctx, m.Payload)
 	case kind == wire.KindState:
 		return u.state(ctx, m.Payload)
-	default:
+	case u.deps.Command == nil:
 		u.status.count("commands_dropped")
-		u.log.Debug("command dropped: this version takes none", "gateway", u.config.Gateway)
+	default:
+		u.deps.Command(m.Payload)
 	}
 	return nil
 }
@@ -163,7 +164,7 @@ func (u *Uplink) settle(ctx context.Context, a wire.Answer) (v rules.Verdict, er
 
 // afterwards does what else an answer brings: time, refusals, and the end of what waited for it.
 func (u *Uplink) afterwards(tx *store.Tx, a wire.Answer) error {
-	if err := u.keepFloor(tx); err != nil {
+	if err := KeepFloor(tx, u.deps.Clock); err != nil {
 		return err
 	}
 	if err := document.Prune(tx, a.Time.Time()); err != nil {

@@ -43,6 +43,7 @@ func (u *Uplink) loop(ctx context.Context, links <-chan Input, inbox <-chan Mess
 		select {
 		case in = <-links:
 		case in = <-inbox:
+		case in = <-u.outbox:
 		case <-u.deps.Store.Appended():
 			in = Appended{}
 		case <-timer.C:

@@ -13,7 +13,7 @@ type Status struct {
 	// Counters since boot, by name: pulses, blocks, blocks_again, timeouts, forks, answers, answers_refused_REASON,
 	// hints_refused, retained_dropped, oversized_dropped, topics_dropped, commands_dropped, messages_dropped,
 	// publish_dropped, state_refused_CODE, state_unasked, states_applied, keysets_taken, dials, dials_failed,
-	// store_errors. One that was never counted is absent.
+	// store_errors, and what others Count. One that was never counted is absent.
 	Counters map[string]uint64
 }
 
@@ -30,6 +30,9 @@ type status struct {
 	mu  sync.Mutex // guards now
 	now Status
 }
+
+// Count adds one to a counter of somebody whose figures travel with the link's.
+func (u *Uplink) Count(name string) { u.status.count(name) }
 
 func (s *status) count(name string) {
 	s.mu.Lock()

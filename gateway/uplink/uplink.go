@@ -6,7 +6,8 @@
 // only the cloud's signed answer to the newest pulse marks events delivered, moves positions back or moves the clock's
 // floor. Being delivered deletes nothing; retention is the store's.
 //
-// Commands are frozen in docs/wire.md 8 and not built yet: what comes on the command topic is counted and dropped.
+// What comes on the command topic is handed on unread (Deps.Command): who may open what is judged by the services, and a
+// challenge goes up by Publish.
 package uplink
 
 import (
@@ -35,6 +36,7 @@ const (
 	maxMissing  = 256              // hashes in a pulse
 	maxPump     = 256              // blocks one input may send
 	maxTold     = 512              // positions in a pulse
+	outboxSize  = 16               // messages of others waiting for the loop; more are dropped and counted
 	reconnect   = 2 * time.Minute  // longest wait before dialling again
 )
 
@@ -46,7 +48,7 @@ type Config struct {
 	RootKey ed25519.PublicKey  // the offline root key, which signs the key set
 }
 
-// Deps are what an Uplink works with. All but Health and Applied are needed.
+// Deps are what an Uplink works with. All but Health, Applied and Command are needed.
 type Deps struct {
 	Store  *store.Store
 	Clock  *clock.Clock
@@ -55,6 +57,8 @@ type Deps struct {
 	Health func() wire.Health                     // for the pulse; nil: none. Called by the loop
 	// Applied is called by the loop after a state document came into force; it must not block. nil: nobody is told.
 	Applied func()
+	// Command is called by the loop with what came on the command topic; it must not block. nil: it is dropped.
+	Command func(payload []byte)
 }
 
 // Link is one living connection to the broker.
@@ -63,7 +67,7 @@ type Link interface {
 	Publish(topic string, payload []byte) bool
 }
 
-// Input is one thing that happened: Connected, Disconnected, Message, Appended, StateApplied or Tick.
+// Input is one thing that happened: Connected, Disconnected, Message, Outgoing, Appended, StateApplied or Tick.
 type Input interface{ input() }
 
 // The inputs.
@@ -78,6 +82,11 @@ type (
 		Payload  []byte
 		Retained bool
 	}
+	// Outgoing is a message that a service has to say now or never.
+	Outgoing struct {
+		Topic   string
+		Payload []byte
+	}
 	// Appended says that the log has grown.
 	Appended struct{}
 	// StateApplied says that a state document came into force by another way than this link.
@@ -89,17 +98,19 @@ type (
 func (Connected) input()    {}
 func (Disconnected) input() {}
 func (Message) input()      {}
+func (Outgoing) input()     {}
 func (Appended) input()     {}
 func (StateApplied) input() {}
 func (Tick) input()         {}
 
-// Uplink is the loop's state. Handle and Due belong to the one goroutine that drives it; Will and Status may be called
-// from any.
+// Uplink is the loop's state. Handle and Due belong to the one goroutine that drives it; Will, Status, Publish and Count
+// may be called from any.
 type Uplink struct {
 	config Config
 	deps   Deps
 	log    *slog.Logger
 	status status
+	outbox chan Outgoing
 
 	counter atomic.Uint64 // of the last pulse
 
@@ -122,7 +133,7 @@ type Uplink struct {
 func New(c Config, d Deps) *Uplink {
 	return &Uplink{
 		config: c, deps: d, log: d.Log, status: status{now: Status{Counters: map[string]uint64{}}},
-		sender: rules.NewSender(), fresh: true, floorDue: d.Clock.Now().Mono + floorEvery,
+		outbox: make(chan Outgoing, outboxSize), sender: rules.NewSender(), fresh: true, floorDue: d.Clock.Now().Mono + floorEvery,
 	}
 }
 
@@ -140,6 +151,8 @@ func (u *Uplink) Handle(ctx context.Context, in Input) error {
 		u.log.Info("link is down", "gateway", u.config.Gateway)
 	case Message:
 		err = u.message(ctx, in)
+	case Outgoing:
+		u.publish(in.Topic, in.Payload)
 	case Appended:
 		err = u.appended(ctx)
 	case StateApplied:
@@ -232,7 +245,7 @@ func (u *Uplink) tick(ctx context.Context) error {
 	now := u.deps.Clock.Now().Mono
 	if now >= u.floorDue {
 		u.floorDue = now + floorEvery
-		if err := u.deps.Store.Update(ctx, u.keepFloor); err != nil {
+		if err := u.deps.Store.Update(ctx, func(tx *store.Tx) error { return KeepFloor(tx, u.deps.Clock) }); err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,14 @@
 package uplink
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/cryptotest"
+	"testing/synctest"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/gateway/clock"
 	"github.com/ntpc-smart-community/lobby/gateway/document"
 	"github.com/ntpc-smart-community/lobby/gateway/store"
 	"github.com/ntpc-smart-community/lobby/gateway/uplink/rules"
@@ -325,7 +328,106 @@ func TestWindowIsBoundedAndNowGoesFirst(t *testing.T) {
 	w.settle()
 }
 
-func TestCommandsAreDropped(t *testing.T) {
+// invariants 9 and 13: what came on the command topic is handed on, unless it is retained, too large or somebody else's; a
+// service that takes nothing holds nobody up
+func TestCommandsAreHandedOn(t *testing.T) {
+	w := newWorld(t, 1)
+	inbox := make(chan []byte, 2) // of a service that stands still
+	w.up.deps.Command = func(p []byte) {
+		select {
+		case inbox <- p:
+		default:
+			w.up.Count("commands_dropped")
+		}
+	}
+	w.connect()
+	topic := wire.CommandTopic(site)
+	w.handle(Message{Topic: topic, Payload: []byte("a"), Retained: true})
+	w.handle(Message{Topic: topic, Payload: make([]byte, wire.MaxMessage+1)})
+	w.handle(Message{Topic: wire.CommandTopic("site-2"), Payload: []byte("a")})
+	w.handle(Message{Topic: wire.ChallengeTopic(site), Payload: []byte("a")})
+	if len(inbox) != 0 || w.count("retained_dropped") != 1 || w.count("oversized_dropped") != 1 || w.count("topics_dropped") != 2 {
+		t.Errorf("%d handed on, counters %v", len(inbox), w.up.Status().Counters)
+	}
+	for range 100 {
+		w.handle(Message{Topic: topic, Payload: []byte("b")})
+	}
+	if string(<-inbox) != "b" || w.count("commands_dropped") != 98 {
+		t.Errorf("%d dropped; want 98", w.count("commands_dropped"))
+	}
+	w.append(wire.Audit, 5)
+	w.settle() // everything else goes on
+}
+
+func TestPublishForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.clock = clock.New(w.store.Boot(), time.Time{}, clock.System())
+		w.up.deps.Clock = w.clock
+		l := &pipeLink{out: make(chan packet, 100), lost: make(chan struct{}), quit: make(chan struct{})}
+		topic := wire.ChallengeTopic(site)
+		for range outboxSize + 3 { // nobody takes them yet: never blocks
+			w.up.Publish(topic, []byte("early"))
+		}
+		if n := w.count("publish_dropped"); n != 3 {
+			t.Errorf("%d dropped; want 3", n)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		dialled := false
+		go func() {
+			ended <- w.up.Run(ctx, func(ctx context.Context, _ []byte, _ func(Message)) (Connection, error) {
+				if dialled {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
+				dialled = true
+				<-time.After(time.Second)
+				return l, nil
+			})
+		}()
+		synctest.Wait() // not connected: what waited is gone, since a challenge is for now or never
+		if n := w.count("publish_dropped"); n != 3+outboxSize {
+			t.Errorf("%d dropped; want %d", n, 3+outboxSize)
+		}
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		w.up.Publish(topic, []byte("now"))
+		synctest.Wait()
+		sent := 0
+		for len(l.out) > 0 {
+			if p := <-l.out; p.topic == topic {
+				sent++
+				if string(p.payload) != "now" {
+					t.Errorf("sent %q", p.payload)
+				}
+			}
+		}
+		if sent != 1 {
+			t.Errorf("%d challenges sent; want 1", sent)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
+
+// The floor that a ticket's issue time has raised is kept as an answer's is. // invariant 5
+func TestRaisedFloorIsKept(t *testing.T) {
+	w := newWorld(t, 1)
+	raised := epochOfTime.AddDate(0, 1, 0)
+	w.clock.Issued(raised)
+	if err := w.store.Update(t.Context(), func(tx *store.Tx) error { return KeepFloor(tx, w.clock) }); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	if got := w.clock.Floor(); got.Before(raised) {
+		t.Errorf("floor %s after a restart; want %s", got, raised)
+	}
+}
+
+func TestCommandsWithoutATakerAreDropped(t *testing.T) {
 	w := newWorld(t, 1)
 	w.connect()
 	w.handle(Message{Topic: wire.CommandTopic(site), Payload: []byte("{}")})
