@@ -20,7 +20,7 @@ func (in Reading) apply(st *step) error {
 	if err != nil || in.Began < d.After {
 		return err
 	}
-	if !in.Answer {
+	if !in.Answer || d.HasContact && in.Status.Contact == drivers.ContactUnknown {
 		return st.missed(d)
 	}
 	d.Misses, d.Read, d.AsOf = 0, in.Began, st.now.Wall
@@ -59,11 +59,11 @@ func (st *step) missed(d *Door) error {
 
 // found is a door's first reading after a start: nothing is released for what was under way (invariant 2).
 func (st *step) found(d *Door) error {
-	on, code := FoundBlind, "restart"
-	switch d.Contact {
-	case drivers.ContactClosed:
-		on, code = FoundClosed, "restart_closed"
-	case drivers.ContactOpen:
+	on, code := FoundClosed, "restart_closed"
+	switch {
+	case !d.HasContact:
+		code = "restart_no_contact"
+	case d.Contact == drivers.ContactOpen:
 		on, code = FoundOpen, "restart_open"
 	}
 	if d.Entry.Intent != "" {
@@ -140,5 +140,6 @@ func (st *step) due(d *Door) error {
 	case d.Proof.Known && d.Contact == drivers.ContactClosed && d.Read >= d.Ends:
 		return st.settle(d, Lapsed, OutcomeUnopened, "")
 	}
+	st.out.Actions = append(st.out.Actions, Action{Do: Secure, Door: d.ID}) // whatever has become of its output (invariant 15)
 	return st.settle(d, Lapsed, OutcomeUnknown, "silent")
 }

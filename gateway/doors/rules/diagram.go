@@ -37,13 +37,13 @@ At a start the output is turned off before anything else is asked of the device,
 		}
 	}
 	fmt.Fprintf(&b, `
-`+"`blind`"+`: no contact is fitted, or the device is silent. An intent without an outcome is then recorded as unknown, with what
-the door shows; nothing is ever released for it.
+`+"`closed`"+` also stands for a door without a contact; `+"`blind`"+`: the device is silent. An intent without an outcome is then
+recorded as unknown, with what the door shows; nothing is ever released for it.
 
 ## One passage
 
 1. A right is judged: a ticket, a household's code with a grant, a signed command (docs/wire.md 8 and 9), or a guard.
-2. `+"`door.opening`"+`, the intent, is committed; a command's id with it, for ever after held (30 days on disk).
+2. `+"`door.opening`"+`, the intent, is committed; a command's id with it, which is kept for 30 days.
 3. The output is released for the strike's time, 5 s unless configured, by the device's own timer where it has one. The
    frame is not written more than 5 s after the intent; for a command not after its challenge's end. Late is refused.
 4. The contact says what came of it: opened, or closed all the time and so unopened. What is not known %s after the

@@ -112,7 +112,7 @@ func (d Door) bar(right string, now Now) Refusal {
 	switch {
 	case d.Closed && right != byGuard: // the stricter side wins
 		return ClosedDown
-	case !d.Online() || d.HasContact && d.Contact == drivers.ContactUnknown:
+	case !d.Online():
 		return Silent
 	case d.State != Secured && d.State != Forced || d.Contact == drivers.ContactOpen:
 		return AlreadyOpen

@@ -134,7 +134,6 @@ func (in Outcome) apply(st *step) error {
 	switch {
 	case !in.Known:
 		err = st.turn(d, Lost)
-		st.out.Actions = append(st.out.Actions, Action{Do: Secure, Door: d.ID}) // whatever has become of its output (invariant 15)
 	case d.HasContact:
 		err = st.turn(d, Confirmed)
 	default:

@@ -43,8 +43,8 @@ const (
 	Cleared     Turn = "cleared"      // a guard has looked
 	ClearedAjar Turn = "cleared_ajar" // a guard has looked, and it stands open
 	FoundOpen   Turn = "found_open"   // after a restart
-	FoundClosed Turn = "found_closed" // after a restart
-	FoundBlind  Turn = "found_blind"  // after a restart: no contact is fitted, or the device is silent
+	FoundClosed Turn = "found_closed" // after a restart; or no contact is fitted that could say otherwise
+	FoundBlind  Turn = "found_blind"  // after a restart: the device is silent
 )
 
 // Turns lists every turn.

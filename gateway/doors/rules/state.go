@@ -23,7 +23,7 @@ const (
 
 // Errors of Step beside ErrNoMove and Refusal. State is unchanged then.
 var (
-	ErrUnknown = errors.New("no such door")
+	ErrUnknown = errors.New("no such thing here")
 	ErrNotNow  = errors.New("not possible now")
 )
 
