@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,9 +87,14 @@ func (s *Service) Run(ctx context.Context) error {
 	polls := s.poll(ctx)
 	defer s.hands.Wait()
 	defer stop()
-	tick := time.NewTicker(lookEvery)
+	every := pollEvery
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		if now := s.pace(); now != every {
+			every = now
+			tick.Reset(every)
+		}
 		if err := s.one(ctx, hands, polls, tick.C); err != nil {
 			if errors.Is(err, errDone) {
 				return s.drain(hands)
@@ -122,6 +128,14 @@ func (s *Service) one(ctx, hands context.Context, polls map[string]chan<- struct
 		s.look(polls)
 		return s.tick(hands)
 	}
+}
+
+// pace is how often the loop looks around.
+func (s *Service) pace() time.Duration {
+	if slices.ContainsFunc(s.state.Doors, rules.Door.Moving) {
+		return lookEvery
+	}
+	return pollEvery
 }
 
 // look has the doors read whose time has come.
