@@ -55,7 +55,7 @@ type Verdict struct {
 // States of a door.
 const (
 	Secured  = "secured"
-	Released = "released" // for a moment: it can be opened
+	Released = "released" // for a moment: it can be pushed open now
 	Open     = "open"
 	Held     = "held"      // open for 30 s
 	LeftOpen = "left_open" // open for a minute: alarm
@@ -64,8 +64,8 @@ const (
 
 // Outcomes of the newest intent of a door, as its screen shows them.
 const (
-	Opening  = "opening"  // durable, and on its way
-	Opened   = "opened"   // seen to open
+	Opening  = "opening"  // durable, and on its way; with Released: waits for a push
+	Opened   = "opened"   // seen to open; without a contact: was released
 	Unopened = "unopened" // released and not opened: nothing was used up
 	Unknown  = "unknown"  // the device fell silent
 	Refused  = "refused"  // nothing was released

@@ -18,8 +18,12 @@ func TestPassageByTicket(t *testing.T) {
 	bubble(t, "with a contact", func(b *building) {
 		since := len(b.events())
 		v := b.present("ktv", b.ticket(nil))
-		if d := b.door("ktv"); v.Intent == "" || v.Reason != "" || d.Intent != v.Intent || d.Outcome != Opening || d.State != Released {
+		if d := b.door("ktv"); v.Intent == "" || v.Reason != "" || d.Intent != v.Intent || d.Outcome != Opening || d.State != Secured {
 			b.t.Errorf("Present = %s; shown %+v", describe(v), d)
+		}
+		b.pass(time.Second)
+		if d := b.door("ktv"); d.Outcome != Opening || d.State != Released {
+			b.t.Errorf("to be pushed: shown %+v", d)
 		}
 		b.through()
 		if d := b.door("ktv"); d.State != Secured || d.Outcome != Opened || d.Contact != "closed" || !d.Online || d.English != "KTV room" {
@@ -40,10 +44,13 @@ func TestPassageByTicket(t *testing.T) {
 		since := len(b.events())
 		v := b.present("gym", b.ticket(func(t *wire.Ticket) { t.Door, t.Uses = "gym", 1 }))
 		b.pass(time.Second)
-		if d := b.door("gym"); d.Outcome != Opened || d.Intent != v.Intent || d.Contact != "unknown" || d.English != "健身房" {
-			b.t.Errorf("shown %+v", d)
+		if d := b.door("gym"); d.Outcome != Opening || d.State != Released || d.Intent != v.Intent || d.Contact != "unknown" || d.English != "健身房" {
+			b.t.Errorf("to be pushed: shown %+v", d)
 		}
 		b.pass(10 * time.Second)
+		if d := b.door("gym"); d.Outcome != Opened || d.State != Secured {
+			b.t.Errorf("afterwards: shown %+v", d)
+		}
 		b.says(since, wire.DoorOpening, wire.DoorOpened+" no_contact", wire.DoorChanged)
 		if v := b.present("gym", b.ticket(func(t *wire.Ticket) { t.Door, t.Uses = "gym", 1 })); v.Reason != Used {
 			b.t.Errorf("a second time: %s", describe(v))
@@ -624,6 +631,7 @@ func TestWrongClocks(t *testing.T) {
 			if v := b.present("ktv", soon); v.Intent == "" {
 				b.t.Errorf("one that begins within 15 min: %s", describe(v))
 			}
+			b.pass(time.Second)
 			marked := 0
 			for _, ev := range b.events() {
 				if ev.Type == wire.DoorOpening && entryOf(b.t, ev).Marked {

@@ -23,9 +23,10 @@ func (s *Service) publish() {
 	v := &view{}
 	for i, d := range s.state.Doors {
 		c := s.config.Doors[i]
+		state, outcome := d.Shown()
 		shown := Door{
-			ID: d.ID, Name: c.Name, English: cmp.Or(c.English, c.Name), State: string(d.Shown()), Since: d.Since, ClosedDown: d.Closed, Reason: d.Reason,
-			Online: d.Online(), AsOf: d.AsOf, Contact: "unknown", Intent: d.Newest, Outcome: d.Outcome,
+			ID: d.ID, Name: c.Name, English: cmp.Or(c.English, c.Name), State: string(state), Since: d.Since, ClosedDown: d.Closed, Reason: d.Reason,
+			Online: d.Online(), AsOf: d.AsOf, Contact: "unknown", Intent: d.Newest, Outcome: outcome,
 		}
 		switch d.Contact {
 		case drivers.ContactClosed:

@@ -23,8 +23,8 @@ button inside, the fire input and a fail-safe lock are hardware; software only r
 			fmt.Fprintf(&b, "    %s --> %s: %s\n", m.From, rest(m.To), m.On)
 		}
 	}
-	b.WriteString("```\n\n" + `"At rest" is secured, or forced while no guard has looked yet. While a door is ` + "`opening`" + ` everybody sees it as
-` + "`released`" + `: from the intent on it may be.
+	b.WriteString("```\n\n" + `"At rest" is secured, or forced while no guard has looked yet. Events show a door as ` + "`released`" + ` from the intent on, since it
+may be, and as ` + "`forced`" + ` until a guard has looked; screens show it as released once its device has said so.
 
 At a start the output is turned off before anything else is asked of the device, then the door is read:
 

@@ -74,17 +74,29 @@ func (d Door) Online() bool { return !d.Restart && d.Misses < SilentPolls }
 // Moving tells whether the door should be read often: somebody is being let in.
 func (d Door) Moving() bool { return d.State == Opening || d.State == Released }
 
-// Shown is the door's state as people and the cloud see it: a door is released as soon as it may be.
-func (d Door) Shown() State {
-	if d.State == Opening {
-		return Released
+// Shown is the door's state and newest outcome as people in front of it see them: released only once the device has said
+// so, and for as long as that can be used.
+func (d Door) Shown() (State, string) {
+	switch {
+	case d.State == Opening && d.Alarm:
+		return Forced, d.Outcome
+	case d.State == Opening:
+		return Secured, d.Outcome
+	case d.State == Released && d.Outcome == OutcomeOpened: // no contact is fitted: it can still be pushed
+		return Released, OutcomeOpening
 	}
-	return d.State
+	return d.State, d.Outcome
 }
 
-// wire is the door as events show it.
+// wire is the door as events show it: released from the intent on, since it may be, and forced until a guard has looked.
 func (d Door) wire() wire.Door {
-	w := wire.Door{State: string(d.Shown()), Closed: d.Closed, Device: "online"}
+	w := wire.Door{State: string(d.State), Closed: d.Closed, Device: "online"}
+	switch {
+	case d.Alarm:
+		w.State = string(Forced)
+	case d.State == Opening:
+		w.State = string(Released)
+	}
 	if !d.Online() {
 		w.Device = "silent"
 	}
