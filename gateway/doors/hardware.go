@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/drivers"
@@ -70,6 +71,21 @@ func errorCode(err error) string {
 		}
 	}
 	return "failed"
+}
+
+// allOff turns every output off at the end: nobody looks at them any more (invariant 15).
+func (s *Service) allOff(ctx context.Context) {
+	ctx, cancel := context.WithTimeoutCause(ctx, offLimit, fmt.Errorf("turning off took longer than %s", offLimit))
+	defer cancel()
+	var all sync.WaitGroup
+	for _, d := range s.config.Doors {
+		all.Go(func() {
+			if err := s.turnOff(ctx, d.ID); err != nil {
+				s.deps.Log.Warn("door's output not turned off", "door", d.ID, "err", err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // secure turns a door's output off. If it cannot, the next reading that finds it on asks again.

@@ -21,6 +21,7 @@ const (
 	lookEvery    = 200 * time.Millisecond // at a door that is being opened
 	pollEvery    = time.Second            // at every door
 	pollLimit    = 5 * time.Second        // for one reading, and for turning an output off
+	offLimit     = 2 * time.Second        // for turning all outputs off at the end
 	releaseLimit = 5 * time.Second        // from the commit to the frame: later nobody stands there any more
 	pruneEvery   = 24 * time.Hour
 	inboxLength  = 16 // commands waiting for the loop
@@ -75,7 +76,7 @@ func New(deps Deps, config Config) (*Service, error) {
 }
 
 // Run reads what was stored, turns every output off and reads every door, then takes one input at a time until ctx ends;
-// what the device says of a release under way is still recorded. It may be called once. Its error says that the store
+// what the device says of a release under way is still recorded, and every output is turned off. It may be called once. Its error says that the store
 // failed: the process must end then.
 func (s *Service) Run(ctx context.Context) error {
 	defer close(s.stopped)
@@ -87,6 +88,7 @@ func (s *Service) Run(ctx context.Context) error {
 	polls := s.poll(ctx)
 	defer s.hands.Wait()
 	defer stop()
+	defer s.allOff(hands)
 	every := pollEvery
 	tick := time.NewTicker(every)
 	defer tick.Stop()

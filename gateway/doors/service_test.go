@@ -492,6 +492,19 @@ func TestOutputsAreOffFirst(t *testing.T) {
 	})
 }
 
+// invariant 15
+func TestOutputsAreOffAtTheEnd(t *testing.T) {
+	bubble(t, "", func(b *building) {
+		b.present("ktv", b.ticket(nil))
+		b.pass(time.Second)
+		b.stop()
+		if b.ktv.push() {
+			b.t.Error("the output stays on after the service")
+		}
+		b.start()
+	})
+}
+
 // invariant 12: a damaged record costs its own door, until a guard has looked; a damaged count its own grant
 func TestDamage(t *testing.T) {
 	bubble(t, "", func(b *building) {
