@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/ntpc-smart-community/lobby/gateway/grants/rules"
 	"github.com/ntpc-smart-community/lobby/gateway/store"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
@@ -107,6 +108,37 @@ var (
 	home = Subject{Unit: "u1", Household: "h1"}
 	none = Subject{}
 )
+
+// A right code at one screen gives back its own count alone: what another screen has counted meanwhile stays.
+func TestTwoScreensCount(t *testing.T) {
+	d := newDesk(t)
+	right := d.code(Holder{Purpose: Household, ID: "h1", Unit: "u1"}).Digits
+	wrong := 0
+	for range rules.Limit(Household) / 5 { // an attacker at a door, in step with an accomplice at the kiosk who knows a code
+		var before Counted
+		d.update(func(tx *store.Tx) (err error) {
+			before, _, err = d.book.Count(tx, Guess{Purpose: Household, Label: "A-1", Digits: right}, d.now)
+			return err
+		})
+		if _, r := d.guess(Guess{Purpose: Household, Label: fmt.Sprint("B-", wrong), Digits: "00000000"}, none); r.Reason == "" {
+			wrong++
+		}
+		d.update(func(tx *store.Tx) error {
+			v, err := d.book.Judge(tx, Guess{Purpose: Household, Label: "A-1", Digits: right}, before, home, d.now)
+			if !v.Right {
+				t.Errorf("the right code: %+v", v)
+			}
+			return err
+		})
+	}
+	d.update(func(tx *store.Tx) error {
+		s, err := readScreen(tx, Household, d.now)
+		if s.Wrong != wrong || wrong == 0 {
+			t.Errorf("%d counted; want %d", s.Wrong, wrong)
+		}
+		return err
+	})
+}
 
 func TestPINLife(t *testing.T) {
 	d := newDesk(t)

@@ -3,16 +3,16 @@ package grants
 import (
 	"crypto/ed25519"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/gateway/clock"
 	"github.com/ntpc-smart-community/lobby/gateway/document"
 	"github.com/ntpc-smart-community/lobby/gateway/grants/rules"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
-
-var clockNoon = time.Date(2026, 5, 4, 4, 0, 0, 0, time.UTC)
 
 func signer(n byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(slices.Repeat([]byte{n}, ed25519.SeedSize))
@@ -20,7 +20,7 @@ func signer(n byte) ed25519.PrivateKey {
 
 func fleetKeys() wire.KeySet {
 	public := func(n byte) []byte { return signer(n).Public().(ed25519.PublicKey) }
-	until := func(days int) wire.Micros { return wire.At(clockNoon.AddDate(0, 0, days)) }
+	until := func(days int) wire.Micros { return wire.At(noon.AddDate(0, 0, days)) }
 	return wire.KeySet{Doc: "keys", Fleet: "city", Version: 1, Keys: []wire.Key{
 		{ID: "t1", Use: document.UseTicket, Public: public(1), Until: until(90)},
 		{ID: "t0", Use: document.UseTicket, Public: public(2), Until: until(-1)},
@@ -32,8 +32,8 @@ func fleetKeys() wire.KeySet {
 
 func ticket(change func(*wire.Ticket)) wire.Ticket {
 	t := wire.Ticket{
-		ID: "b1", Gateway: "site-1", Door: "ktv", From: wire.At(clockNoon), Until: wire.At(clockNoon.Add(2 * time.Hour)), Uses: 1,
-		Issued: wire.At(clockNoon.Add(-time.Hour)), Key: "t1",
+		ID: "b1", Gateway: "site-1", Door: "ktv", From: wire.At(noon), Until: wire.At(noon.Add(2 * time.Hour)), Uses: 1,
+		Issued: wire.At(noon.Add(-time.Hour)), Key: "t1",
 	}
 	if change != nil {
 		change(&t)
@@ -43,9 +43,9 @@ func ticket(change func(*wire.Ticket)) wire.Ticket {
 
 // invariants 5 and 11
 func TestOpenTicket(t *testing.T) {
-	now := rules.Moment{Now: clockNoon, Floor: clockNoon, Certain: true}
-	old := rules.Moment{Now: clockNoon.AddDate(0, 0, -2), Certain: true}
-	lost := rules.Moment{Now: clockNoon.AddDate(14, 0, 0), Floor: clockNoon.AddDate(0, 0, -2)}
+	now := rules.Moment{Now: noon, Floor: noon, Certain: true}
+	old := rules.Moment{Now: noon.AddDate(0, 0, -2), Certain: true}
+	lost := rules.Moment{Now: noon.AddDate(14, 0, 0), Floor: noon.AddDate(0, 0, -2)}
 	tests := []struct {
 		name   string
 		key    byte
@@ -57,9 +57,9 @@ func TestOpenTicket(t *testing.T) {
 		{"another key", 2, now, nil, wire.ErrSignature},
 		{"an unknown key", 1, now, func(t *wire.Ticket) { t.Key = "t9" }, document.ErrKey},
 		{"the command key", 3, now, func(t *wire.Ticket) { t.Key = "c1" }, document.ErrKey},
-		{"a key that has ended", 2, now, func(t *wire.Ticket) { t.Key, t.Issued = "t0", wire.At(clockNoon.AddDate(0, 0, -2)) }, document.ErrKey},
+		{"a key that has ended", 2, now, func(t *wire.Ticket) { t.Key, t.Issued = "t0", wire.At(noon.AddDate(0, 0, -2)) }, document.ErrKey},
 		{"a key that ended before it was issued", 2, old, func(t *wire.Ticket) { t.Key = "t0" }, document.ErrKey},
-		{"a key that lived then and lives", 2, old, func(t *wire.Ticket) { t.Key, t.Issued = "t0", wire.At(clockNoon.AddDate(0, 0, -2)) }, nil},
+		{"a key that lived then and lives", 2, old, func(t *wire.Ticket) { t.Key, t.Issued = "t0", wire.At(noon.AddDate(0, 0, -2)) }, nil},
 		{"an uncertain clock ends no key", 1, lost, nil, nil},
 		{"too long", 1, now, func(t *wire.Ticket) { t.Until = t.From + wire.MaxTicket + 1 }, wire.ErrFormat},
 		{"as long as may be", 1, now, func(t *wire.Ticket) { t.Until = t.From + wire.MaxTicket }, nil},
@@ -84,6 +84,46 @@ func TestOpenTicket(t *testing.T) {
 	}
 }
 
+// Whatever the machine's clock does between any two steps, a right that has ended by the floor is never good again until
+// an answer of the cloud lowers it, and one that is good by a certain clock is inside its window. // invariant 5
+func TestClockSteps(t *testing.T) {
+	for seed := range uint64(10_000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		truth, wall, mono := noon, noon, time.Duration(0)
+		c := clock.New(1, noon.Add(-time.Hour), func() (time.Time, time.Duration) { return wall, mono })
+		ended := map[int]bool{}
+		for range 30 {
+			step := time.Duration(r.Int64N(int64(40 * time.Minute)))
+			truth, wall, mono = truth.Add(step), wall.Add(step), mono+step
+			switch r.IntN(6) {
+			case 0, 1:
+				wall = wall.Add(time.Duration(r.Int64N(int64(20*365*24*time.Hour))) - 10*365*24*time.Hour)
+			case 2:
+				wall = truth
+			case 3:
+				c.Issued(truth.Add(-time.Duration(r.Int64N(int64(time.Hour)))))
+			case 4:
+				c.Answered(truth, mono, mono)
+				clear(ended)
+			}
+			m := Moment(c)
+			for n := range 8 {
+				from := noon.Add(time.Duration(n-3) * 90 * time.Minute)
+				until := from.Add(2 * time.Hour)
+				standing, marked := m.Window(from, until)
+				switch {
+				case standing != rules.Living:
+					ended[n] = ended[n] || !m.Floor.Before(until)
+				case ended[n]:
+					t.Fatalf("seed %d: window %d revived at %+v", seed, n, m)
+				case marked == m.Certain, m.Certain && (m.Now.Before(from) || !m.Now.Before(until)):
+					t.Fatalf("seed %d: window %d is living at %+v, marked %t", seed, n, m, marked)
+				}
+			}
+		}
+	}
+}
+
 func command(change func(*wire.Command)) wire.Command {
 	c := wire.Command{
 		Doc: "command", Gateway: "site-1", Key: "c1", ID: "o1", Device: "door/ktv", What: "open", Challenge: "x", Who: "m1", Why: "forgot_key",
@@ -96,7 +136,7 @@ func command(change func(*wire.Command)) wire.Command {
 
 // invariant 11
 func TestOpenCommand(t *testing.T) {
-	now := rules.Moment{Now: clockNoon, Floor: clockNoon, Certain: true}
+	now := rules.Moment{Now: noon, Floor: noon, Certain: true}
 	long := string(make([]byte, maxWord+1))
 	tests := []struct {
 		name    string
