@@ -113,7 +113,7 @@ func TestTicketsRefused(t *testing.T) {
 		{Elsewhere, "ktv", func(t *wire.Ticket) { t.Gateway = "gw-other" }, nil},
 		{WrongDoor, "gym", nil, func(v Verdict) bool { return v.Door == "ktv" }},
 		{WrongDoor, "gym", func(t *wire.Ticket) { t.Door = "attic" }, func(v Verdict) bool { return v.Door == "" }},
-		{TooEarly, "ktv", func(t *wire.Ticket) { t.From = now(time.Minute) }, func(v Verdict) bool { return v.From.Sub(time.Now()) <= time.Minute }},
+		{TooEarly, "ktv", func(t *wire.Ticket) { t.From = now(time.Minute) }, func(v Verdict) bool { return time.Until(v.From) <= time.Minute }},
 		{TooLate, "ktv", func(t *wire.Ticket) { t.From, t.Until = now(-2*time.Hour), now(-time.Minute) }, func(v Verdict) bool { return !v.Until.IsZero() }},
 		{NoTicket, "ktv", func(t *wire.Ticket) { t.Until = t.From + wire.MaxTicket + 1 }, nil},
 		{NoTicket, "ktv", func(t *wire.Ticket) { t.Key = "c1" }, nil},
@@ -200,7 +200,7 @@ func TestEnterByCode(t *testing.T) {
 		if v := b.byCode("ktv", "Z-1", b.code); v.Reason != Wrong || v.Left != 4 {
 			b.t.Errorf("no such unit: %s", describe(v))
 		}
-		if v := b.byCode("gym", "A-12-3", b.code); v.Reason != TooEarly || v.From.Sub(time.Now()).Round(time.Hour) != 20*time.Hour {
+		if v := b.byCode("gym", "A-12-3", b.code); v.Reason != TooEarly || time.Until(v.From).Round(time.Hour) != 20*time.Hour {
 			b.t.Errorf("tomorrow: %s", describe(v))
 		}
 		since := len(b.events())
