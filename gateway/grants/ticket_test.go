@@ -124,6 +124,31 @@ func TestClockSteps(t *testing.T) {
 	}
 }
 
+// What opens is what was signed, to the letter. // invariant 11
+func FuzzOpen(f *testing.F) {
+	text, err := wire.SignTicket(signer(1), ticket(nil))
+	if err != nil {
+		f.Fatal(err)
+	}
+	signed, err := wire.Sign(signer(3), wire.ContextCommand, command(nil))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(text))
+	f.Add(signed)
+	f.Add([]byte(text + "A"))
+	f.Add([]byte("{}\n\n"))
+	now := rules.Moment{Now: noon, Floor: noon, Certain: true}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if got, err := OpenTicket(fleetKeys(), string(in), now); err == nil && (string(in) != text || got != ticket(nil)) {
+			t.Errorf("OpenTicket(%q) = %+v", in, got)
+		}
+		if got, err := OpenCommand(fleetKeys(), "site-1", in, now); err == nil && (string(in) != string(signed) || got != command(nil)) {
+			t.Errorf("OpenCommand(%q) = %+v", in, got)
+		}
+	})
+}
+
 func command(change func(*wire.Command)) wire.Command {
 	c := wire.Command{
 		Doc: "command", Gateway: "site-1", Key: "c1", ID: "o1", Device: "door/ktv", What: "open", Challenge: "x", Who: "m1", Why: "forgot_key",

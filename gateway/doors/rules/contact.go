@@ -29,7 +29,7 @@ func (in Reading) apply(st *step) error {
 	if !d.HasContact {
 		d.Contact = drivers.ContactUnknown
 	}
-	if d.Contact == drivers.ContactOpen && was != drivers.ContactOpen {
+	if d.Contact == drivers.ContactOpen && was != drivers.ContactOpen && (d.Restart || !d.stands()) {
 		d.Opened = st.now.Mono
 	}
 	if in.Status.Exit {
@@ -86,7 +86,7 @@ func (st *step) contact(d *Door) error {
 	switch {
 	case d.Contact == drivers.ContactOpen:
 		return st.ajar(d)
-	case d.Contact == drivers.ContactClosed && (d.State == Open || d.State == Held || d.State == LeftOpen):
+	case d.Contact == drivers.ContactClosed && d.stands():
 		d.Excuse, d.Excused = "latch", st.now.Mono+LatchGrace
 		return st.change(d, Closes, "closed")
 	}

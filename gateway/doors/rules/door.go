@@ -74,6 +74,9 @@ func (d Door) Online() bool { return !d.Restart && d.Misses < SilentPolls }
 // Moving tells whether the door should be read often: somebody is being let in.
 func (d Door) Moving() bool { return d.State == Opening || d.State == Released }
 
+// stands tells whether the door stands open, by a right or from inside, as far as is known.
+func (d Door) stands() bool { return d.State == Open || d.State == Held || d.State == LeftOpen }
+
 // Shown is the door's state and newest outcome as people in front of it see them: released only once the device has said
 // so, and for as long as that can be used.
 func (d Door) Shown() (State, string) {

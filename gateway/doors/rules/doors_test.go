@@ -175,6 +175,18 @@ func TestHeldOpen(t *testing.T) {
 	w.set(shut)
 	w.pass(time.Second)
 	w.is(Secured)
+
+	w.exit = true
+	w.set(ajar)
+	w.pass(time.Second)
+	w.exit = false
+	for range 4 { // a device that falls silent now and then puts no alarm off
+		w.silent = true
+		w.pass(10 * time.Second)
+		w.silent = false
+		w.pass(10 * time.Second)
+	}
+	w.is(LeftOpen)
 }
 
 func TestClearedWhileItStandsOpen(t *testing.T) {
