@@ -12,6 +12,7 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/gateway/config"
 	"github.com/ntpc-smart-community/lobby/gateway/desk"
+	"github.com/ntpc-smart-community/lobby/gateway/doors"
 	"github.com/ntpc-smart-community/lobby/gateway/kiosk"
 	"github.com/ntpc-smart-community/lobby/gateway/metering"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
@@ -25,12 +26,13 @@ type floor struct {
 	d      *daemon
 	failed chan error // a service ended by itself: the store cannot be trusted any more
 
-	mu                sync.Mutex // one apply or close at a time; guards the rooms
-	parcels, metering room
+	mu                       sync.Mutex // one apply or close at a time; guards the rooms
+	parcels, metering, doors room
 
 	service     atomic.Pointer[parcels.Service]
 	kiosk, desk atomic.Pointer[http.Handler]
 	meters      atomic.Pointer[metering.Service] // nil: there are none
+	entrance    atomic.Pointer[doors.Service]    // nil: there are no doors of facilities
 }
 
 // room is one service with what hangs on it.
@@ -50,6 +52,7 @@ func (f *floor) apply(ctx context.Context, c config.Config) error {
 	return errors.Join(
 		f.enter(ctx, &f.parcels, doorsOf(c), func() ([]loop, error) { return f.buildParcels(c) }),
 		f.enter(ctx, &f.metering, metersOf(c), func() ([]loop, error) { return f.buildMetering(c) }),
+		f.enter(ctx, &f.doors, entranceOf(c), func() ([]loop, error) { return f.buildDoors(c) }),
 	)
 }
 
@@ -133,6 +136,7 @@ func (f *floor) close() {
 	defer f.mu.Unlock()
 	f.parcels.leave()
 	f.metering.leave()
+	f.doors.leave()
 }
 
 // readings are how the gas meters stand.
@@ -143,9 +147,12 @@ func (f *floor) readings() []metering.Reading {
 	return nil
 }
 
-// applied tells the service that a new state document is in force. It never blocks.
+// applied tells the services that a new state document is in force. It never blocks.
 func (f *floor) applied() {
 	if s := f.service.Load(); s != nil {
+		s.Applied()
+	}
+	if s := f.entrance.Load(); s != nil {
 		s.Applied()
 	}
 }

@@ -166,6 +166,7 @@ func (d *daemon) link() uplink.Dial {
 		Store: d.store, Clock: d.clock, Log: d.log, Jitter: within,
 		Health:  func() wire.Health { return d.snapshot().Wire() },
 		Applied: func() { d.floor.applied() },
+		Command: func(payload []byte) { d.floor.command(payload) },
 	})
 	return broker.Dial
 }

@@ -53,7 +53,7 @@ func (s *Service) Command(payload []byte) {
 	}
 }
 
-// View is what screens show. It waits for nothing.
+// View is what screens show: no doors before Run has read what was stored. It waits for nothing.
 func (s *Service) View() View { return s.view.Load().at(s.deps.Clock.Now()) }
 
 // Watch gives a channel of capacity 1 that gets a token after a change of anything shown but AsOf; stop ends it.
