@@ -16,7 +16,7 @@ import (
 // ErrChallenge says that a command answers no living challenge of this box.
 var ErrChallenge = errors.New("no such challenge, or its time is over")
 
-// maxWord bounds what a command says of itself: it stands in events.
+// maxWord bounds what a command or a ticket says of itself: it stands in events.
 const maxWord = 64
 
 // OpenCommand checks a signed command: by a command key that has not ended, for this gateway. Whether it is fresh is

@@ -32,7 +32,7 @@ func OpenTicket(keys wire.KeySet, text string, now rules.Moment) (wire.Ticket, e
 	switch {
 	case err != nil:
 		return wire.Ticket{}, err
-	case t.ID == "" || t.From < 0 || t.Until <= t.From || t.Until-t.From > wire.MaxTicket || t.Issued >= t.Until || t.Uses < 0:
+	case t.ID == "" || len(t.ID) > maxWord || t.From < 0 || t.Until <= t.From || t.Until-t.From > wire.MaxTicket || t.Issued >= t.Until || t.Uses < 0:
 		return wire.Ticket{}, fmt.Errorf("ticket %.64q: %w", t.ID, wire.ErrFormat)
 	}
 	return t, nil

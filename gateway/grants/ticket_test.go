@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,7 @@ func TestOpenTicket(t *testing.T) {
 		{"for ever", 1, now, func(t *wire.Ticket) { t.From = -1 << 63 }, wire.ErrFormat},
 		{"backwards", 1, now, func(t *wire.Ticket) { t.Until = t.From }, wire.ErrFormat},
 		{"issued after its end", 1, now, func(t *wire.Ticket) { t.Issued = t.Until }, wire.ErrFormat},
+		{"a long name", 1, now, func(t *wire.Ticket) { t.ID = strings.Repeat("b", maxWord+1) }, wire.ErrFormat},
 		{"nameless", 1, now, func(t *wire.Ticket) { t.ID = "" }, wire.ErrFormat},
 		{"fewer than no uses", 1, now, func(t *wire.Ticket) { t.Uses = -1 }, wire.ErrFormat},
 	}

@@ -60,7 +60,7 @@ recorded as unknown, with what the door shows; nothing is ever released for it.
 An unknown outcome counts as a use on purpose: somebody may have gone in, and a ticket for one person must not let a
 second one in. Its holder asks the guard; the cloud does not take an unknown passage for an arrival. How often a grant was
 used is kept until a day after its end, on disk, by the time that has certainly passed: a clock that is wrong by years
-makes nothing usable again.
+makes nothing usable again. A disk that was put back forgets what it had not counted yet, as it does spent PINs.
 
 ## Who is let in
 
@@ -83,7 +83,7 @@ and one that begins more than 15 min after the estimate; the rest is let in and 
 passed. Only a text whose signature fails counts as wrong. It cannot be guessed, so right ones never wait for wrong ones:
 %d an hour are recorded for a door, the rest is counted.
 
-Codes: unit and 8 digits, with the budget of all household codes (docs/wire.md 7), counted on disk before it is judged; then
+Codes: unit and 8 digits, with the budget of all household codes (gateway/grants/rules), counted on disk before it is judged; then
 a living grant of that household for that door.
 
 Commands: %d a minute for the gateway, and none in the first %s after a boot: its bucket starts empty.
