@@ -580,7 +580,7 @@ func TestMonthAlone(t *testing.T) {
 		b.apply()
 		for day := range 30 {
 			noon := began.AddDate(0, 0, day).Add(12 * time.Hour)
-			if day%10 > 0 { // a service that runs on is tried on some days
+			if day != 7 { // a service that runs on is tried once
 				b.stop()
 				b.pass(time.Until(noon) - time.Minute)
 				b.start()
