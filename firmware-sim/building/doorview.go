@@ -29,7 +29,7 @@ func newFacilityView(c choice, s DoorState) facilityView {
 		DoorState: s, Title: d.name, Picked: c.Device == key, device: d,
 		Href: c.with(func(c *choice) { c.Device = key; c.Faults = s.Line }),
 	}
-	v.Word, v.Icon, v.Badge = d.word("關、上鎖", "closed, locked"), "lock", ""
+	v.Word, v.Icon, v.Badge = d.word("關、上鎖", "locked"), "lock", ""
 	switch {
 	case s.Open:
 		v.Word, v.Icon, v.Badge = d.word("開著", "open"), "door-open", "badge-info"

@@ -134,10 +134,15 @@ func requestLen(b []byte) int {
 }
 
 // cutRTU takes the first request off b: junk bytes that belong to none, then n bytes with a right CRC. n is 0 when b holds
-// none; it is then all junk, or none of it is junk and the end of a request may still come.
+// none; it is then all junk, or none of it is junk and the end of a request may still come. Behind junk only requests of
+// known functions are looked for.
 func cutRTU(b []byte) (junk, n int) {
 	for junk := range b {
-		if n := requestLen(b[junk:]); n <= len(b)-junk && checked(b[junk:junk+n]) {
+		rest := b[junk:]
+		if junk > 0 && len(rest) > 1 && !knownLen(rest[1]) {
+			continue
+		}
+		if n := requestLen(rest); n <= min(len(rest), maxRTU) && checked(rest[:n]) {
 			return junk, n
 		}
 	}

@@ -2,7 +2,6 @@ package modbus
 
 import (
 	"bytes"
-	"slices"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
@@ -66,19 +65,20 @@ func newHeard(b *Bus) heard { return heard{bus: b, last: map[byte]request{}} }
 
 // cut adds b to what waits and takes off every whole request, and what can never become one.
 func (t *heard) cut(b []byte, first func([]byte) (junk, n int), spoilt func([]byte) line.Meaning) (out []line.Heard) {
-	t.partial = append(t.partial, b...)
-	for len(t.partial) > 0 {
-		junk, n := first(t.partial)
+	rest := append(t.partial, b...)
+	for len(rest) > 0 {
+		junk, n := first(rest)
 		if junk > 0 {
-			out = append(out, line.Heard{Bytes: bytes.Clone(t.partial[:junk]), Meaning: spoilt(t.partial[:junk])})
+			out = append(out, line.Heard{Bytes: bytes.Clone(rest[:junk]), Meaning: spoilt(rest[:junk])})
 		}
 		if n > 0 {
-			out = append(out, line.Heard{Bytes: bytes.Clone(t.partial[junk : junk+n])})
+			out = append(out, line.Heard{Bytes: bytes.Clone(rest[junk : junk+n])})
 		}
-		t.partial = slices.Clone(t.partial[junk+n:])
+		rest = rest[junk+n:]
 		if n == 0 {
 			break
 		}
 	}
+	t.partial = bytes.Clone(rest)
 	return out
 }
