@@ -55,7 +55,7 @@ func TestDoorOverTheWire(t *testing.T) {
 	if res, body := r.do("POST", "/api/doors/ktv/push", ""); res.StatusCode != 409 || !strings.Contains(body, "the strike holds the door") {
 		t.Errorf("pushing a held door = %d %s", res.StatusCode, body)
 	}
-	flash := "01 05 02 00 00 05 0C 71" // output 0 for half a second
+	flash := "01 05 02 00 00 0F 8C 76" // output 0 for 1.5 s
 	if got := exchange(t, p, flash, 8); got != flash {
 		t.Errorf("flash = %s; want its echo", got)
 	}
@@ -72,8 +72,8 @@ func TestDoorOverTheWire(t *testing.T) {
 	r.do("POST", "/api/doors/ktv/shut", "")
 	r.do("POST", "/api/doors/ktv/force", "")
 	s := r.state()
-	if c := s.Doors[0].Counts; c != (DoorCounts{Releases: 1, Openings: 1, Exits: 1, Forced: 1, Longest: 500}) {
-		t.Errorf("counts = %+v; want one of each, and half a second", c)
+	if c := s.Doors[0].Counts; c != (DoorCounts{Releases: 1, Openings: 1, Exits: 1, Forced: 1, Longest: 1500}) {
+		t.Errorf("counts = %+v; want one of each, and 1.5 s", c)
 	}
 	if c := s.Doors[1].Counts; c != (DoorCounts{}) || s.Doors[1].Contact != "" {
 		t.Errorf("the other door = %+v; want it untouched and without contact", s.Doors[1])
@@ -83,7 +83,7 @@ func TestDoorOverTheWire(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &wire); err != nil || len(wire.Entries) != 4 {
 		t.Fatalf("wire = %s, %v; want four frames", body, err)
 	}
-	if e := wire.Entries[0]; e.Hex != flash || !e.Marked || e.MeaningZH != "doors（1 號）：KTV 室 電鎖通電 0.5 秒，模組自己斷電" {
+	if e := wire.Entries[0]; e.Hex != flash || !e.Marked || e.MeaningZH != "doors（1 號）：KTV 室 電鎖通電 1.5 秒，模組自己斷電" {
 		t.Errorf("the flash is logged as %+v", e)
 	}
 }
