@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
 	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
+	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
 )
 
 const (
@@ -30,9 +32,11 @@ func (b *Building) apiRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/wire", b.apiWire)
 	mux.HandleFunc("POST /api/locks/{bank}/{number}/{action}", b.apiTouch(b.touchLock))
 	mux.HandleFunc("POST /api/boards/{bank}/{number}/{action}", b.apiTouch(b.touchBoard))
+	mux.HandleFunc("POST /api/meters/{id}/{action}", b.apiTouch(b.touchMeter))
+	mux.HandleFunc("POST /api/doors/{id}/{action}", b.apiTouch(b.touchDoor))
 	mux.HandleFunc("POST /api/lines/{line}/{action}", b.apiTouch(b.touchLine))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, fmt.Errorf("%s %s: %w: the API has GET /api/state and /api/wire, POST /api/locks, /api/boards and /api/lines", r.Method, r.URL.Path, ErrNotFound))
+		refuse(w, fmt.Errorf("%s %s: %w: the API has GET /api/state and /api/wire, POST /api/locks, /api/boards, /api/meters, /api/doors and /api/lines", r.Method, r.URL.Path, ErrNotFound))
 	})
 }
 
@@ -102,6 +106,14 @@ func (b *Building) touchBoard(r *http.Request, _ Options) error {
 	return b.TouchBoard(r.PathValue("bank"), int(n), r.PathValue("action"))
 }
 
+func (b *Building) touchMeter(r *http.Request, o Options) error {
+	return b.TouchMeter(r.PathValue("id"), r.PathValue("action"), o)
+}
+
+func (b *Building) touchDoor(r *http.Request, o Options) error {
+	return b.TouchDoor(r.PathValue("id"), r.PathValue("action"), o)
+}
+
 func (b *Building) touchLine(r *http.Request, o Options) error {
 	return b.TouchLine(r.PathValue("line"), r.PathValue("action"), o)
 }
@@ -127,7 +139,7 @@ func readOptions(body io.Reader) (Options, error) {
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&o); err != nil && !errors.Is(err, io.EOF) {
-		return o, fmt.Errorf("%w: %w: send a JSON object with rate, on, ms or link", ErrOptions, err)
+		return o, fmt.Errorf("%w: %w: send a JSON object with rate, on, ms, link, serial, litres, add or contact", ErrOptions, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return o, fmt.Errorf("%w: send one JSON object and nothing after it", ErrOptions)
@@ -164,11 +176,15 @@ func statusOf(err error) int {
 		return false
 	}
 	switch {
-	case is(ErrOptions, line.ErrLink):
+	case is(ErrOptions, line.ErrLink, modbus.ErrSerial, modbus.ErrTotal):
 		return http.StatusBadRequest
 	case is(ErrNotFound, ErrAction, kerong.ErrNoLock, kerong.ErrNoBoard):
 		return http.StatusNotFound
-	case is(kerong.ErrDoorOpen, kerong.ErrDoorClosed, kerong.ErrEmpty, kerong.ErrOccupied, line.ErrPlugged, line.ErrUnplugged, ErrInUse, os.ErrExist):
+	case is(kerong.ErrDoorOpen, kerong.ErrDoorClosed, kerong.ErrEmpty, kerong.ErrOccupied):
+		return http.StatusConflict
+	case is(modbus.ErrDoorOpen, modbus.ErrDoorClosed, modbus.ErrDoorHeld, modbus.ErrNoContact):
+		return http.StatusConflict
+	case is(line.ErrPlugged, line.ErrUnplugged, ErrInUse, os.ErrExist, syscall.EADDRINUSE):
 		return http.StatusConflict
 	}
 	return http.StatusInternalServerError

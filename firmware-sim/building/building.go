@@ -1,5 +1,5 @@
-// Package building simulates the devices of a whole building: banks of compartments on serial lines, as a YAML file
-// describes them.
+// Package building simulates the devices of a whole building: banks of compartments, gas meters and the doors of
+// facilities, on serial lines and TCP ports, as a YAML file describes them.
 //
 // A gateway opens the lines as it would open real ports. People, tests and tours look at the building and touch it
 // through Handler: a page and a small JSON API. What physically happened is counted and is never told to the gateway
@@ -16,20 +16,30 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
 	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
+	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
 )
 
 // logged is how many frames of all lines together are kept.
 const logged = 5000
 
-// ErrNotFound is a bank or line that the building does not have.
+// ErrNotFound is a bank, meter, door or line that the building does not have.
 var ErrNotFound = errors.New("not in this building")
 
 // Building is a building with its lines plugged in. It is safe for concurrent use.
 type Building struct {
 	cfg     Config
 	log     *line.Log
+	lines   []*wired // those of the banks, of the meters, of the doors, each in the order of the file
 	banks   []*bank
+	meters  []*meter
+	doors   []*door
 	viewers chan struct{} // one token for each page that is kept live
+}
+
+// wired is a line with its description.
+type wired struct {
+	cfg Line
+	*line.Line
 }
 
 type bank struct {
@@ -37,29 +47,57 @@ type bank struct {
 	cells [][]cell
 	sizes map[int]Size
 	chain *kerong.Chain
-	line  *line.Line
 }
 
 // Open builds cfg, which Load has checked, and plugs its lines in: each is a symlink in dir, which must exist, to a
-// pseudo-terminal. Close it when Run has returned.
+// pseudo-terminal, or a TCP port. Close it when Run has returned.
 func Open(cfg Config, dir string) (*Building, error) {
 	b := &Building{cfg: cfg, log: line.NewLog(logged), viewers: make(chan struct{}, maxViewers)}
-	for i, c := range cfg.Banks {
-		k := &bank{Bank: c, cells: c.front(), sizes: map[int]Size{}, chain: kerong.New(c.chain())}
-		for _, column := range k.cells {
-			for _, cell := range column {
-				k.sizes[cell.Lock] = cell.Size
-			}
-		}
-		wire := line.NewWire(c.Line.Name, c.Line.Baud, cfg.Seed+uint64(i), k.chain, b.log)
-		l, err := line.Open(wire, dir, c.Line.Name)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("bank %s: %w", c.Name, err), b.Close())
-		}
-		k.line = l
+	var errs []error
+	for _, c := range cfg.Banks {
+		k := c.build()
 		b.banks = append(b.banks, k)
+		errs = append(errs, b.plugIn(dir, c.Line, k.chain, nil))
+	}
+	for _, c := range cfg.Meters {
+		var bus *modbus.Bus
+		b.meters, bus = c.build(cfg.Seed, b.meters)
+		errs = append(errs, b.plugIn(dir, c.Line, bus.RTU(), func() line.Device { return bus.TCP() }))
+	}
+	for _, c := range cfg.Doors {
+		var bus *modbus.Bus
+		b.doors, bus = c.build(cfg.Seed, b.doors)
+		errs = append(errs, b.plugIn(dir, c.Line, bus.RTU(), func() line.Device { return bus.TCP() }))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// plugIn opens a line with its device, which on TCP is a new one for each connection.
+func (b *Building) plugIn(dir string, cfg Line, serial line.Device, stream func() line.Device) (err error) {
+	seed := b.cfg.Seed + uint64(len(b.lines))
+	w := &wired{cfg: cfg}
+	if cfg.TCP != "" {
+		w.Line, err = line.Listen(line.NewStream(cfg.Name, seed, stream, b.log), cfg.TCP)
+	} else {
+		w.Line, err = line.Open(line.NewWire(cfg.Name, cfg.Baud, seed, serial, b.log), dir, cfg.Name)
+	}
+	if err == nil {
+		b.lines = append(b.lines, w)
+	}
+	return err
+}
+
+func (b Bank) build() *bank {
+	k := &bank{Bank: b, cells: b.front(), sizes: map[int]Size{}, chain: kerong.New(b.chain())}
+	for _, column := range k.cells {
+		for _, cell := range column {
+			k.sizes[cell.Lock] = cell.Size
+		}
+	}
+	return k
 }
 
 func (b Bank) chain() kerong.Config {
@@ -76,8 +114,8 @@ func (b Bank) chain() kerong.Config {
 // Run serves every line until ctx ends and returns nil then.
 func (b *Building) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, k := range b.banks {
-		g.Go(func() error { return k.line.Run(ctx) })
+	for _, l := range b.lines {
+		g.Go(func() error { return l.Run(ctx) })
 	}
 	err := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
@@ -89,17 +127,17 @@ func (b *Building) Run(ctx context.Context) error {
 // Close unplugs every line.
 func (b *Building) Close() error {
 	var errs []error
-	for _, k := range b.banks {
-		errs = append(errs, k.line.Close())
+	for _, l := range b.lines {
+		errs = append(errs, l.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// Ports returns where each line can be reached now, in the order of the file.
+// Ports returns where each line can be reached now: those of the banks, of the meters, of the doors.
 func (b *Building) Ports() []line.Port {
 	var out []line.Port
-	for _, k := range b.banks {
-		out = append(out, k.line.Port())
+	for _, l := range b.lines {
+		out = append(out, l.Port())
 	}
 	return out
 }
@@ -116,9 +154,9 @@ func (b *Building) Chain(name string) (*kerong.Chain, error) {
 
 // Line returns a line by its name in the file.
 func (b *Building) Line(name string) (*line.Line, error) {
-	for _, k := range b.banks {
-		if k.Bank.Line.Name == name {
-			return k.line, nil
+	for _, l := range b.lines {
+		if l.cfg.Name == name {
+			return l.Line, nil
 		}
 	}
 	return nil, fmt.Errorf("line %q: %w", name, ErrNotFound)

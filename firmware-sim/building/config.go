@@ -2,9 +2,11 @@ package building
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"regexp"
 	"strings"
@@ -19,7 +21,7 @@ import (
 
 const (
 	maxFile  = 1 << 20
-	maxBanks = 8
+	maxLines = 8  // with banks, with meters, and with doors, each
 	maxUnits = 48 // height of a column
 )
 
@@ -28,9 +30,11 @@ var ErrConfig = errors.New("building file")
 
 // Config describes a building.
 type Config struct {
-	Name  string `yaml:"name"` // shown on the page
-	Seed  uint64 `yaml:"seed"` // of the noise on the lines
-	Banks []Bank `yaml:"banks"`
+	Name   string      `yaml:"name"` // shown on the page
+	Seed   uint64      `yaml:"seed"` // of all that is left to chance: noise on the lines, gas in the households
+	Banks  []Bank      `yaml:"banks"`
+	Meters []MeterLine `yaml:"meters"`
+	Doors  []DoorLine  `yaml:"doors"`
 }
 
 // Bank is one bank of compartments: a chain of boards on a line of its own.
@@ -47,10 +51,11 @@ type Bank struct {
 	Columns       [][]string    `yaml:"columns"` // "7 M": door 7, middle size; "screen 6": the screen, six units high
 }
 
-// Line is the serial line of a bank.
+// Line is a serial line, or the TCP port of a converter or device.
 type Line struct {
-	Name string `yaml:"name"` // also the name of the port
-	Baud int    `yaml:"baud"` // 0 means 19200
+	Name string `yaml:"name"` // also the name of a serial line's port
+	Baud int    `yaml:"baud"` // of a serial line; 0 means 19200
+	TCP  string `yaml:"tcp"`  // loopback address with port, 127.0.0.1:8502, port 0 takes a free one; empty: a serial line
 }
 
 // Board is one locker board.
@@ -85,14 +90,33 @@ func Parse(name string, text []byte) (Config, error) {
 	if err := decode(text, &cfg); err != nil {
 		return Config{}, syntax(name, err)
 	}
-	for i := range cfg.Banks {
-		if cfg.Banks[i].Line.Baud == 0 {
-			cfg.Banks[i].Line.Baud = 19200
-		}
-	}
-	c := checker{name: name, file: file}
+	cfg.fill()
+	c := checker{name: name, file: file, names: map[string]bool{}}
 	c.building(cfg)
 	return cfg, errors.Join(c.errs...)
+}
+
+// fill puts in what the file leaves out.
+func (cfg *Config) fill() {
+	lines := []*Line{}
+	for i := range cfg.Banks {
+		lines = append(lines, &cfg.Banks[i].Line)
+	}
+	for i := range cfg.Meters {
+		lines = append(lines, &cfg.Meters[i].Line)
+	}
+	for i := range cfg.Doors {
+		lines = append(lines, &cfg.Doors[i].Line)
+		for j := range cfg.Doors[i].Doors {
+			d := &cfg.Doors[i].Doors[j]
+			d.English = cmp.Or(d.English, d.Name)
+		}
+	}
+	for _, l := range lines {
+		if l.TCP == "" && l.Baud == 0 {
+			l.Baud = 19200
+		}
+	}
 }
 
 // decode fills cfg. The YAML library panics on some texts (a tag before a scalar where a list belongs), and a text must
@@ -128,9 +152,10 @@ func (quiet) Unwrap() error { return ErrConfig }
 
 // checker collects what is wrong, with its place in the file.
 type checker struct {
-	name string
-	file *ast.File
-	errs []error
+	name  string
+	file  *ast.File
+	names map[string]bool // of lines, banks, meters and doors, with their kind in front
+	errs  []error
 }
 
 // wrong notes a mistake at a YAML path; where nothing stands there, the nearest place above it is named.
@@ -170,32 +195,73 @@ func (c *checker) building(cfg Config) {
 	if strings.TrimSpace(cfg.Name) == "" || len(cfg.Name) > 120 {
 		c.wrong("$.name", "give the building a name of 1 to 120 bytes")
 	}
-	if len(cfg.Banks) == 0 || len(cfg.Banks) > maxBanks {
-		c.wrong("$.banks", "%d banks; describe 1 to %d", len(cfg.Banks), maxBanks)
-		return
+	if len(cfg.Banks)+len(cfg.Meters)+len(cfg.Doors) == 0 {
+		c.wrong("$.banks", "nothing to simulate; describe banks, meters or doors")
 	}
-	banks, lines := map[string]bool{}, map[string]bool{}
+	for _, list := range []struct {
+		name string
+		n    int
+	}{{"banks", len(cfg.Banks)}, {"meters", len(cfg.Meters)}, {"doors", len(cfg.Doors)}} {
+		if list.n > maxLines {
+			c.wrong("$."+list.name, "%d lines; describe at most %d", list.n, maxLines)
+			return
+		}
+	}
 	for i, b := range cfg.Banks {
 		at := fmt.Sprintf("$.banks[%d]", i)
-		if !shortName().MatchString(b.Name) || banks[b.Name] {
-			c.wrong(at+".name", "%q; use a name of its own of 1 to 32 letters, digits, '-' and '_'", b.Name)
+		c.own(at+".name", "bank ", b.Name)
+		c.line(at+".line", b.Line)
+		if b.Line.TCP != "" {
+			c.wrong(at+".line.tcp", "locker boards hang on a serial line here; give name and baud alone")
 		}
-		if !shortName().MatchString(b.Line.Name) || lines[b.Line.Name] {
-			c.wrong(at+".line.name", "%q; use a name of its own of 1 to 32 letters, digits, '-' and '_'", b.Line.Name)
-		}
-		banks[b.Name], lines[b.Line.Name] = true, true
 		c.bank(at, b)
 	}
+	for i, l := range cfg.Meters {
+		c.meterLine(fmt.Sprintf("$.meters[%d]", i), l)
+	}
+	for i, l := range cfg.Doors {
+		c.doorLine(fmt.Sprintf("$.doors[%d]", i), l)
+	}
+}
+
+// own checks that a name is well formed and nobody else's of its kind.
+func (c *checker) own(at, kind, name string) {
+	if !shortName().MatchString(name) || c.names[kind+name] {
+		c.wrong(at, "%q; use a name of its own of 1 to 32 letters, digits, '-' and '_'", name)
+	}
+	c.names[kind+name] = true
 }
 
 func shortName() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$`) }
 
-func (c *checker) bank(at string, b Bank) {
-	switch b.Line.Baud {
+func (c *checker) line(at string, l Line) {
+	c.own(at+".name", "line ", l.Name)
+	if l.TCP != "" {
+		c.tcp(at, l)
+		return
+	}
+	switch l.Baud {
 	case 9600, 19200, 38400, 57600, 115200:
 	default:
-		c.wrong(at+".line.baud", "%d is no standard rate; use 9600, 19200, 38400, 57600 or 115200", b.Line.Baud)
+		c.wrong(at+".baud", "%d is no standard rate; use 9600, 19200, 38400, 57600 or 115200", l.Baud)
 	}
+}
+
+func (c *checker) tcp(at string, l Line) {
+	address, err := netip.ParseAddrPort(l.TCP)
+	switch {
+	case err != nil, !address.Addr().IsLoopback():
+		c.wrong(at+".tcp", "%q; use an address of this machine alone, like 127.0.0.1:8502", l.TCP)
+	case address.Port() != 0 && c.names["tcp "+l.TCP]:
+		c.wrong(at+".tcp", "%s is another line's; use another port", l.TCP)
+	}
+	if l.Baud != 0 {
+		c.wrong(at+".baud", "a TCP port has no baud; leave it out")
+	}
+	c.names["tcp "+l.TCP] = true
+}
+
+func (c *checker) bank(at string, b Bank) {
 	if b.ClosedBit == nil || *b.ClosedBit != 0 && *b.ClosedBit != 1 {
 		c.wrong(at+".closed_bit", "say what a closed latch reads as: 0 or 1")
 	}

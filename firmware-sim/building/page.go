@@ -2,7 +2,7 @@ package building
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"html/template"
@@ -23,8 +23,8 @@ const (
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-//go:embed page.html
-var pageHTML string
+//go:embed *.html
+var pageHTML embed.FS
 
 //go:embed sim.css
 var simCSS []byte
@@ -35,7 +35,7 @@ type pages map[string]*template.Template
 func newPages() pages {
 	p := pages{}
 	for _, lang := range []string{"zh", "en"} {
-		p[lang] = template.Must(template.New("").Funcs(template.FuncMap{"t": choice{Lang: lang}.word}).Parse(pageHTML))
+		p[lang] = template.Must(template.New("").Funcs(template.FuncMap{"t": choice{Lang: lang}.word}).ParseFS(pageHTML, "*.html"))
 	}
 	return p
 }
@@ -58,6 +58,8 @@ func (b *Building) Handler(look fs.FS) http.Handler {
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { b.live(w, r, p) })
 	mux.HandleFunc("POST /touch/locks/{bank}/{number}/{action}", b.pageTouch(p, b.touchLock))
 	mux.HandleFunc("POST /touch/boards/{bank}/{number}/{action}", b.pageTouch(p, b.touchBoard))
+	mux.HandleFunc("POST /touch/meters/{id}/{action}", b.pageTouch(p, b.touchMeter))
+	mux.HandleFunc("POST /touch/doors/{id}/{action}", b.pageTouch(p, b.touchDoor))
 	mux.HandleFunc("POST /touch/lines/{line}/{action}", b.pageTouch(p, b.touchLine))
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +73,7 @@ func (b *Building) Handler(look fs.FS) http.Handler {
 // choose reads how the page is looked at: the language stays in a cookie, the rest in the address.
 func choose(w http.ResponseWriter, r *http.Request) choice {
 	q := r.URL.Query()
-	c := choice{Lang: "zh", Door: q.Get("door"), Line: q.Get("line")}
+	c := choice{Lang: "zh", Door: q.Get("door"), Device: q.Get("device"), Line: q.Get("line"), Faults: q.Get("faults")}
 	if k, err := r.Cookie("lang"); err == nil && k.Value == "en" {
 		c.Lang = "en"
 	}
@@ -82,9 +84,9 @@ func choose(w http.ResponseWriter, r *http.Request) choice {
 	return c
 }
 
-func (p pages) render(name string, v view) []byte {
+func (p pages) render(name, lang string, data any) []byte {
 	var out bytes.Buffer
-	if err := p[v.Lang].ExecuteTemplate(&out, name, v); err != nil {
+	if err := p[lang].ExecuteTemplate(&out, name, data); err != nil {
 		panic(fmt.Sprintf("building: page %s: %v", name, err)) // the template is compiled in
 	}
 	return out.Bytes()
@@ -94,7 +96,7 @@ func (p pages) write(w http.ResponseWriter, status int, name string, v view) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(p.render(name, v))
+	_, _ = w.Write(p.render(name, v.Lang, v))
 }
 
 // pageTouch does what a form asks for. A script gets the notice alone and the live stream shows the change; without
@@ -129,24 +131,62 @@ func formOptions(r *http.Request) (Options, error) {
 	if err := r.ParseForm(); err != nil {
 		return o, fmt.Errorf("%w: %w: send the page's own form", ErrOptions, err)
 	}
-	o.Link = r.PostForm.Get("link")
-	var errs []error
-	if s := r.PostForm.Get("rate"); s != "" {
-		rate, err := strconv.ParseFloat(s, 64)
-		o.Rate, errs = &rate, append(errs, err)
-	}
-	if s := r.PostForm.Get("on"); s != "" {
-		on, err := strconv.ParseBool(s)
-		o.On, errs = &on, append(errs, err)
-	}
-	if s := r.PostForm.Get("ms"); s != "" {
-		ms, err := strconv.ParseInt(s, 10, 64)
-		o.MS, errs = &ms, append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
+	form := r.PostForm
+	o.Link, o.Serial, o.Contact = form.Get("link"), form.Get("serial"), form.Get("contact")
+	var errs [5]error
+	o.Rate, errs[0] = field(form.Get("rate"), func(s string) (float64, error) { return strconv.ParseFloat(s, 64) })
+	o.On, errs[1] = field(form.Get("on"), strconv.ParseBool)
+	whole := func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
+	o.MS, errs[2] = field(form.Get("ms"), whole)
+	o.Litres, errs[3] = field(form.Get("litres"), whole)
+	o.Add, errs[4] = field(form.Get("add"), whole)
+	if err := errors.Join(errs[:]...); err != nil {
 		return o, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	return o, nil
+}
+
+// field reads one field of a form; an empty one is nil.
+func field[T any](s string, parse func(string) (T, error)) (*T, error) {
+	if s == "" {
+		return nil, nil
+	}
+	v, err := parse(s)
+	return &v, err
+}
+
+// part is a piece of the page that is sent again when still, which is the piece without what runs on by itself in it, has
+// changed.
+type part struct{ name, html, still string }
+
+// parts are the pieces of the page in the order in which they are sent. A meter's counter is a piece of its own beside that
+// of all meters: a person's finger must not lose a button four times a second.
+func (p pages) parts(v view) (out []part) {
+	render := func(template string, data any) string {
+		return strings.TrimSpace(string(p.render(template, v.Lang, data)))
+	}
+	add := func(name, html string) {
+		if html != "" {
+			out = append(out, part{name, html, html})
+		}
+	}
+	for _, name := range []string{"top", "banks", "doors"} {
+		add(name, render(name, v))
+	}
+	if len(v.Meters) > 0 {
+		whole := render("meters", v)
+		v.Running = false
+		out = append(out, part{"meters", whole, render("meters", v)})
+	}
+	for _, m := range v.Meters {
+		add("meter-"+m.ID, render("reading", m))
+		if m.Picked {
+			add("meter-registers", render("registers", m))
+		}
+	}
+	add("faults", render("faults", v))
+	add("wire", render("wire", v))
+	return out
 }
 
 // live sends each part of the page again when it has changed, until the browser leaves.
@@ -166,15 +206,13 @@ func (b *Building) live(w http.ResponseWriter, r *http.Request, p pages) {
 	defer tick.Stop()
 	last, sent := map[string]string{}, time.Now()
 	for {
-		v := b.view(c, time.Now())
 		var events strings.Builder
-		for _, part := range []string{"top", "banks", "faults", "wire"} {
-			html := string(p.render(part, v))
-			if html == last[part] {
+		for _, part := range p.parts(b.view(c, time.Now())) {
+			if part.still == last[part.name] {
 				continue
 			}
-			last[part] = html
-			fmt.Fprintf(&events, "event: %s\ndata: %s\n\n", part, strings.ReplaceAll(strings.TrimSpace(html), "\n", "\ndata: "))
+			last[part.name] = part.still
+			fmt.Fprintf(&events, "event: %s\ndata: %s\n\n", part.name, strings.ReplaceAll(part.html, "\n", "\ndata: "))
 		}
 		if events.Len() == 0 && time.Since(sent) > liveAlive {
 			events.WriteString(": still here\n\n")

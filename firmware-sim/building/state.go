@@ -4,19 +4,21 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
-	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
+	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
 )
 
 // State is the whole building as it stands: the answer of GET /api/state.
 type State struct {
-	Name  string      `json:"name"`
-	Seed  uint64      `json:"seed"`
-	Banks []BankState `json:"banks"`
-	Lines []LineState `json:"lines"`
+	Name   string       `json:"name"`
+	Seed   uint64       `json:"seed"`
+	Banks  []BankState  `json:"banks"`
+	Meters []MeterState `json:"meters"`
+	Doors  []DoorState  `json:"doors"`
+	Lines  []LineState  `json:"lines"` // those of the banks, of the meters, of the doors
 	Counts
 }
 
-// Counts is what physically happened since the start.
+// Counts is what physically happened at the banks since the start.
 type Counts struct {
 	Pulses      uint64 `json:"pulses"`       // times a latch was energised
 	Openings    uint64 `json:"openings"`     // times a pulse opened a closed latch
@@ -58,10 +60,10 @@ type LockState struct {
 // LineState is one line.
 type LineState struct {
 	Name    string     `json:"name"`
-	Baud    int        `json:"baud"`
-	Link    string     `json:"link"`   // name of the symlink now
+	Baud    int        `json:"baud"`   // 0: a TCP port
+	Link    string     `json:"link"`   // name of the symlink now, or the TCP address
 	Path    string     `json:"path"`   // what a gateway opens
-	Device  string     `json:"device"` // the pseudo-terminal behind it; empty while unplugged
+	Device  string     `json:"device"` // the pseudo-terminal behind it, or the TCP address; empty while unplugged
 	Plugged bool       `json:"plugged"`
 	Busy    float64    `json:"busy_percent"` // of the last ten seconds
 	Faults  LineFaults `json:"faults"`
@@ -77,11 +79,19 @@ type LineFaults struct {
 
 // State returns the building as it stands.
 func (b *Building) State() State {
-	s := State{Name: b.cfg.Name, Seed: b.cfg.Seed}
+	s := State{Name: b.cfg.Name, Seed: b.cfg.Seed, Banks: []BankState{}, Meters: []MeterState{}, Doors: []DoorState{}}
+	for _, l := range b.lines {
+		s.Lines = append(s.Lines, l.state())
+	}
+	for _, m := range b.meters {
+		s.Meters = append(s.Meters, m.state())
+	}
+	for _, d := range b.doors {
+		s.Doors = append(s.Doors, d.state())
+	}
 	for _, k := range b.banks {
 		bank := k.state()
 		s.Banks = append(s.Banks, bank)
-		s.Lines = append(s.Lines, lineState(k.Bank.Line, k.line))
 		s.Pulses, s.Openings, s.KeyOpenings = s.Pulses+bank.Pulses, s.Openings+bank.Openings, s.KeyOpenings+bank.KeyOpenings
 	}
 	return s
@@ -102,6 +112,19 @@ func (s State) FaultsOn() int {
 		for _, l := range b.Locks {
 			count(l.Stuck)
 			count(l.Slow > 0)
+		}
+	}
+	for _, m := range s.Meters {
+		count(len(m.Flags) > 0)
+		m.Faults.count(count)
+	}
+	modules := map[string]bool{}
+	for _, d := range s.Doors {
+		count(d.Faults.Jammed)
+		count(d.Faults.StuckContact != modbus.StuckNot)
+		if !modules[d.module()] {
+			modules[d.module()] = true
+			d.Faults.count(count)
 		}
 	}
 	for _, l := range s.Lines {
@@ -130,10 +153,10 @@ func (k *bank) state() BankState {
 	return s
 }
 
-func lineState(cfg Line, l *line.Line) LineState {
-	p, f := l.Port(), l.Faults()
+func (w *wired) state() LineState {
+	p, f := w.Port(), w.Faults()
 	return LineState{
-		Name: cfg.Name, Baud: cfg.Baud, Link: p.Link, Path: p.Path, Device: p.Device, Plugged: p.Plugged, Busy: busyPercent(l),
+		Name: w.cfg.Name, Baud: w.cfg.Baud, Link: p.Link, Path: p.Path, Device: p.Device, Plugged: p.Plugged, Busy: busyPercent(w.Line),
 		Faults: LineFaults{Noise: f.Noise, Silence: f.Silence, Cut: f.Cut, Late: f.Late.Milliseconds()},
 	}
 }

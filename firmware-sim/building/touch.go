@@ -18,11 +18,18 @@ var (
 
 // Options of a touch. Which of them an action reads stands at the action.
 type Options struct {
-	Rate *float64 `json:"rate"` // noise: chance of each bit to flip, 0 to 0.5
-	On   *bool    `json:"on"`   // silence, cut: false ends it; missing means true
-	MS   *int64   `json:"ms"`   // late: 0 to 10000; slow: 0 to 60000
-	Link string   `json:"link"` // replug: the new link name; empty means the one it had
+	Rate    *float64 `json:"rate"`    // noise: chance of each bit to flip, 0 to 0.5; late of a device: part of its answers, 0 to 1
+	On      *bool    `json:"on"`      // of faults: false ends it; missing means true
+	MS      *int64   `json:"ms"`      // late: 0 to 10000; slow: 0 to 60000
+	Link    string   `json:"link"`    // replug: the new link name; empty means the one it had
+	Serial  string   `json:"serial"`  // replace: of the new meter, eight digits
+	Litres  *int64   `json:"litres"`  // set: the new total; replace: that of the new meter, missing means 0
+	Add     *int64   `json:"add"`     // set: so many litres more than it shows, or fewer, instead of Litres
+	Contact string   `json:"contact"` // stick-contact: open, closed or off
 }
+
+// on reports whether a fault begins.
+func (o Options) on() bool { return o.On == nil || *o.On }
 
 // TouchLock does what a person at a compartment does: open-by-key, close, put, take; or makes its latch stick,
 // unstick or slow (Options.MS).
@@ -92,12 +99,12 @@ func (b *Building) TouchLine(name, action string, o Options) error {
 		}
 		f.Noise = *o.Rate
 	case "silence":
-		f.Silence = o.On == nil || *o.On
+		f.Silence = o.on()
 	case "cut":
-		f.Cut = o.On == nil || *o.On
+		f.Cut = o.on()
 	case "late":
-		if o.MS == nil || *o.MS < 0 || *o.MS > 10000 {
-			return fmt.Errorf("%w: give ms, 0 to 10000", ErrOptions)
+		if o.MS == nil || *o.MS < 0 || *o.MS > maxLate {
+			return fmt.Errorf("%w: give ms, 0 to %d", ErrOptions, maxLate)
 		}
 		f.Late = time.Duration(*o.MS) * time.Millisecond
 	case "clear":
@@ -111,8 +118,8 @@ func (b *Building) TouchLine(name, action string, o Options) error {
 
 // replug refuses a link that another line of the building has: it would take its port away.
 func (b *Building) replug(l *line.Line, link string) error {
-	for _, k := range b.banks {
-		if k.line != l && k.line.Port().Link == link {
+	for _, other := range b.lines {
+		if other.Line != l && other.Port().Link == link {
 			return fmt.Errorf("link %q: %w: choose another one", link, ErrInUse)
 		}
 	}

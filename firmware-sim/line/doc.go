@@ -1,9 +1,10 @@
-// Package line simulates a serial line as a host sees it: a pseudo-terminal with the speed and the faults of a wire.
+// Package line simulates a line as a host sees it: a pseudo-terminal with the speed and the faults of a wire, or a TCP
+// port.
 //
-// A Wire carries bytes between the host and one Device no faster than the baud rate allows, and damages, delays or
-// loses them as its Faults say. A Line is a Wire behind a pty, reached by a stable symlink, which can be unplugged and
-// plugged in again under another name. A Log keeps the last frames with what they mean. The devices live in packages
-// of their own; this one knows no protocol.
+// A Wire carries bytes between a host and a Device, no faster than the baud rate allows where there is one, and damages,
+// delays or loses them as its Faults say. A Line is a Wire with its plug, a stable symlink to a pty or a TCP address: it
+// can be unplugged and plugged in again, a pty under another name. A Log keeps the last frames with what they mean. The
+// devices live in packages of their own; this one knows no protocol.
 package line
 
 import "time"
@@ -39,9 +40,9 @@ type Meaning struct {
 
 // Faults are what is wrong with a wire. The zero value is a perfect wire.
 type Faults struct {
-	Noise   float64       // chance of each bit to flip, both ways; 0 to 0.5
+	Noise   float64       // chance of each bit to flip, both ways; 0 to 0.5. A stream loses answers by it instead
 	Silence bool          // devices hear and act, but no answer comes back
-	Cut     bool          // nothing passes either way
+	Cut     bool          // nothing passes either way; TCP connections are closed, new and used ones
 	Late    time.Duration // every answer comes so much later; at most 10 s
 }
 

@@ -1,9 +1,12 @@
 package line
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -56,3 +59,62 @@ func makeRaw(fd int) error {
 	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
 	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }
+
+// ptys is an outlet: a folder of symlinks to ptys.
+type ptys string
+
+func (dir ptys) path(link string) string { return filepath.Join(string(dir), link) }
+
+func (dir ptys) plug(link, last string) (socket, string, error) {
+	if !linkName().MatchString(link) {
+		return nil, "", fmt.Errorf("link %q: %w: use up to 64 letters, digits, '.', '_' and '-', a letter or digit first", link, ErrLink)
+	}
+	p, err := openOther(last)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := point(dir.path(link), p.Name); err != nil {
+		return nil, "", errors.Join(err, p.Close())
+	}
+	return linked{p, dir.path(link)}, link, nil
+}
+
+// linked is a pty with the symlink that leads to it.
+type linked struct {
+	*PTY
+	path string
+}
+
+func (s linked) name() string { return s.Name }
+
+func (s linked) serve(ctx context.Context, w *Wire) error { return w.Serve(ctx, s.PTY) }
+
+// Close hangs up and removes the symlink.
+func (s linked) Close() error { return errors.Join(s.PTY.Close(), os.Remove(s.path)) }
+
+// openOther opens a pty whose name is not last: the kernel gives the lowest free number again.
+func openOther(last string) (*PTY, error) {
+	p, err := OpenPTY()
+	if err != nil || p.Name != last {
+		return p, err
+	}
+	other, err := OpenPTY()
+	return other, errors.Join(err, p.Close())
+}
+
+// point makes path a symlink to target in one step. It replaces a symlink only, never a file.
+func point(path, target string) error {
+	if st, err := os.Lstat(path); err == nil && st.Mode()&os.ModeSymlink == 0 {
+		return fmt.Errorf("%s: %w: it is no symlink; choose another folder or link name", path, os.ErrExist)
+	}
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(target, tmp); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+func linkName() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) }

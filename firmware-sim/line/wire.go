@@ -24,13 +24,15 @@ type Conn interface {
 	SetWriteDeadline(time.Time) error
 }
 
-// Wire carries bytes between a host and a device at the speed of the line. It is half duplex: who speaks while the
-// other speaks damages both.
+// Wire carries bytes between a host and a device. A serial one does so at the speed of the line and is half duplex: who
+// speaks while the other speaks damages both. A stream, the inside of a TCP connection, is as fast as the machine, carries
+// both ways at once and damages nothing: its noise loses whole answers, as a converter drops what it cannot read.
 type Wire struct {
-	name string
-	bit  time.Duration
-	dev  Device
-	log  *Log
+	name   string
+	bit    time.Duration
+	stream bool
+	device func() Device // what one Serve talks to
+	log    *Log
 
 	mu     sync.Mutex
 	faults Faults
@@ -43,7 +45,19 @@ type stretch struct{ from, to time.Time }
 
 // NewWire returns a wire of baud bits a second (above 0) whose noise is drawn from seed. It logs under name.
 func NewWire(name string, baud int, seed uint64, dev Device, log *Log) *Wire {
-	return &Wire{name: name, bit: time.Second / time.Duration(baud), dev: dev, log: log, random: rand.New(rand.NewPCG(seed, 0x1e57))}
+	return newWire(name, time.Second/time.Duration(baud), seed, func() Device { return dev }, log)
+}
+
+// NewStream returns a stream whose noise is drawn from seed. Every connection talks to a device of its own: frames begun
+// on one do not go on in another. It logs under name.
+func NewStream(name string, seed uint64, device func() Device, log *Log) *Wire {
+	w := newWire(name, 1, seed, device, log)
+	w.stream = true
+	return w
+}
+
+func newWire(name string, bit time.Duration, seed uint64, device func() Device, log *Log) *Wire {
+	return &Wire{name: name, bit: bit, device: device, log: log, random: rand.New(rand.NewPCG(seed, 0x1e57))}
 }
 
 // Faults returns what is wrong with the wire now.
@@ -89,20 +103,22 @@ func (w *Wire) occupy(from, to time.Time) {
 	w.busy = append(w.busy, stretch{from, to})
 }
 
-// disturb flips bits of b as the noise says.
-func (w *Wire) disturb(b []byte) {
+// disturb flips bits of b as the noise says, and reports whether it flipped any.
+func (w *Wire) disturb(b []byte) (flipped bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.faults.Noise <= 0 {
-		return
+		return false
 	}
 	for i := range b {
 		for bit := range 8 {
 			if w.random.Float64() < w.faults.Noise {
 				b[i] ^= 1 << bit
+				flipped = true
 			}
 		}
 	}
+	return flipped
 }
 
 // garble leaves no byte of b as it was: two spoke at once.
@@ -115,11 +131,11 @@ func (w *Wire) garble(b []byte) {
 }
 
 // Serve carries bytes until ctx ends or conn fails; it returns ctx's cause or conn's error. It does not close conn.
-// One Serve at a time.
+// One Serve at a time, of a stream any number.
 func (w *Wire) Serve(ctx context.Context, conn Conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends the read below
-	s := service{Wire: w, conn: conn}
+	s := service{Wire: w, conn: conn, dev: w.device()}
 	heard, failed, done := make(chan []byte), make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -172,6 +188,7 @@ func readAll(ctx context.Context, conn Conn, heard chan<- []byte) error {
 type service struct {
 	*Wire
 	conn Conn
+	dev  Device
 
 	inbound []burst // from the host, under way
 	waiting int     // bytes in inbound
@@ -209,9 +226,9 @@ func (s *service) takeIn(b []byte, now time.Time) {
 	}
 	s.hostEnd = from.Add(s.Time(len(b)))
 	s.occupy(from, s.hostEnd)
-	in := burst{at: s.hostEnd, bytes: b, collided: s.sending != nil}
-	if s.sending != nil {
-		s.sending.collided = true
+	in := burst{at: s.hostEnd, bytes: b}
+	if s.sending != nil && !s.stream {
+		in.collided, s.sending.collided = true, true
 	}
 	s.inbound, s.waiting = append(s.inbound, in), s.waiting+len(b)
 }
@@ -236,7 +253,9 @@ func (s *service) deliver(in burst) {
 	if faults.Cut {
 		return
 	}
-	s.disturb(in.bytes)
+	if !s.stream {
+		s.disturb(in.bytes)
+	}
 	if in.collided {
 		s.garble(in.bytes)
 	}
@@ -262,7 +281,13 @@ func (s *service) begin(now time.Time) {
 		return
 	}
 	b.at = now
-	if len(s.inbound) > 0 {
+	if s.stream && s.disturb(slices.Clone(b.bytes)) {
+		m := s.dev.Explain(b.bytes)
+		m.ZH, m.EN, m.Bad = "在雜訊中遺失："+m.ZH, "lost in the noise: "+m.EN, true
+		s.log.Append(Entry{At: now, Line: s.name, ToHost: true, Bytes: b.bytes, Meaning: m})
+		return
+	}
+	if len(s.inbound) > 0 && !s.stream {
 		b.collided = true
 		for i := range s.inbound {
 			s.inbound[i].collided = true
@@ -270,7 +295,9 @@ func (s *service) begin(now time.Time) {
 	}
 	s.sending = &b
 	s.occupy(now, now.Add(s.Time(len(b.bytes))))
-	s.disturb(b.bytes)
+	if !s.stream {
+		s.disturb(b.bytes)
+	}
 }
 
 // send writes the bytes whose time has passed. What the host does not take in time is lost, as on a wire.

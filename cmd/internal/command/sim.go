@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,9 +38,9 @@ func simBuilding(look fs.FS) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "building FILE.yaml",
 		Short: "Simulate a building: its serial ports, and a page to look at it and touch it",
-		Long: `Simulate the devices of a building as its file describes them. Every line becomes a serial port, a symlink in --dir
-to a pseudo-terminal; it is printed, and a gateway opens it like a real one. The page shows each door, what goes over
-the wire, and the faults that can be switched on. It is for tests and demonstrations and asks nobody who they are: keep
+		Long: `Simulate the devices of a building as its file describes them: locker banks, gas meters, doors. Every line becomes a
+serial port, a symlink in --dir to a pseudo-terminal, or a TCP port; it is printed, and a gateway opens it like a real
+one. The page shows each device, what goes over the wire, and the faults that can be switched on. It is for tests and demonstrations and asks nobody who they are: keep
 it on loopback.`,
 		Example: `  lobby-sim building configs/building-demo.yaml
   lobby-sim building configs/building-demo.yaml --listen 127.0.0.1:8090 --dir /tmp/building
@@ -69,14 +70,20 @@ it on loopback.`,
 }
 
 func describe(cfg building.Config) string {
-	boards, locks := 0, 0
+	boards, locks, meters, doors := 0, 0, 0, 0
 	for _, b := range cfg.Banks {
 		boards += len(b.Boards)
 		for _, board := range b.Boards {
 			locks += board.Locks
 		}
 	}
-	return fmt.Sprintf("%s: banks %d, boards %d, doors %d", cfg.Name, len(cfg.Banks), boards, locks)
+	for _, l := range cfg.Meters {
+		meters += len(l.Meters)
+	}
+	for _, l := range cfg.Doors {
+		doors += len(l.Doors)
+	}
+	return fmt.Sprintf("%s: banks %d, boards %d, compartments %d, meters %d, doors %d", cfg.Name, len(cfg.Banks), boards, locks, meters, doors)
 }
 
 // simulate runs a building and its page until ctx ends.
@@ -101,7 +108,11 @@ func simulate(ctx context.Context, out io.Writer, cfg building.Config, listen, d
 	defer func() { err = errors.Join(err, b.Close()) }()
 	fmt.Fprintf(out, "page http://%s/\n", l.Addr())
 	for _, p := range b.Ports() {
-		fmt.Fprintf(out, "port %s -> %s\n", p.Path, p.Device)
+		if filepath.IsAbs(p.Device) {
+			fmt.Fprintf(out, "port %s -> %s\n", p.Path, p.Device)
+		} else {
+			fmt.Fprintf(out, "port %s\n", p.Path)
+		}
 	}
 	fmt.Fprintln(out, "ready")
 

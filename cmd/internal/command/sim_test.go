@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/cmd/internal/look"
+	"github.com/ntpc-smart-community/lobby/configs"
 )
 
 // simulated runs lobby-sim in this process and returns the facts that it prints before "ready".
@@ -29,7 +30,9 @@ func simulated(t *testing.T, args ...string) (facts map[string]string, stop func
 	lines := bufio.NewScanner(out)
 	for lines.Scan() && lines.Text() != "ready" {
 		name, value, _ := strings.Cut(lines.Text(), " ")
-		facts[name] = value
+		if facts[name] == "" { // the first port is the bank's
+			facts[name] = value
+		}
 	}
 	if facts["page"] == "" {
 		cancel()
@@ -38,9 +41,23 @@ func simulated(t *testing.T, args ...string) (facts map[string]string, stop func
 	return facts, func() error { cancel(); return <-done }
 }
 
+// demoBuilding is the demo's building with its TCP line on a free port: other tests run it at the same time.
+func demoBuilding(t *testing.T) string {
+	t.Helper()
+	b, err := configs.FS.ReadFile("building-demo.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "building.yaml")
+	if err := os.WriteFile(path, []byte(strings.Replace(string(b), "127.0.0.1:8502", "127.0.0.1:0", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestSimBuildingRuns(t *testing.T) {
 	dir := t.TempDir()
-	facts, stop := simulated(t, "../../../configs/building-demo.yaml", "--dir", dir)
+	facts, stop := simulated(t, demoBuilding(t), "--dir", dir)
 	link, device, _ := strings.Cut(facts["port"], " -> ")
 	if to, err := os.Readlink(filepath.Join(dir, "rs485-a")); link != filepath.Join(dir, "rs485-a") || to != device {
 		t.Errorf("port %q leads to %q, %v; want the printed device", facts["port"], to, err)
@@ -68,7 +85,7 @@ func TestSimBuildingRuns(t *testing.T) {
 }
 
 func TestSimBuildingRemovesItsOwnFolder(t *testing.T) {
-	facts, stop := simulated(t, "../../../configs/building-demo.yaml")
+	facts, stop := simulated(t, demoBuilding(t))
 	link, _, _ := strings.Cut(facts["port"], " -> ")
 	if err := stop(); err != nil {
 		t.Errorf("stopped with %v; want nil", err)

@@ -56,11 +56,8 @@ func run(t *testing.T) *box {
 	if err := os.Mkdir(filepath.Join(b.dir, "tty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := building.Load("../../../configs/building-demo.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.sim, err = building.Open(cfg, filepath.Join(b.dir, "tty")); err != nil {
+	var err error
+	if b.sim, err = building.Open(demoBuilding(t), filepath.Join(b.dir, "tty")); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -96,6 +93,21 @@ func (b *box) write(t *testing.T, text string) {
 	if err := os.WriteFile(b.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// demoBuilding is the demo's building with its TCP lines on free ports: other tests run it at the same time.
+func demoBuilding(t *testing.T) building.Config {
+	t.Helper()
+	cfg, err := building.Load("../../../configs/building-demo.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range cfg.Meters {
+		if l := &cfg.Meters[i].Line; l.TCP != "" {
+			l.TCP = "127.0.0.1:0"
+		}
+	}
+	return cfg
 }
 
 type healthz struct {

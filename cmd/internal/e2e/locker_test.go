@@ -28,11 +28,7 @@ type wired struct {
 
 func wire(t *testing.T) wired {
 	t.Helper()
-	cfg, err := building.Load("../../../configs/building-demo.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
+	cfg, dir := demoBuilding(t), t.TempDir()
 	sim, err := building.Open(cfg, dir)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,136 @@
+package modbus
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
+)
+
+// MaxUnit is the highest address of a device; the lowest is 1.
+const MaxUnit = 247
+
+// defaultTurnaround is the time from a request's last byte to its answer's first.
+const defaultTurnaround = 5 * time.Millisecond
+
+// Faults are what is wrong with a device's answers. The zero value is a healthy device.
+type Faults struct {
+	Silent    bool          // it hears and acts, and does not answer
+	LateRate  float64       // the part of its answers that comes late, 0 to 1
+	Late      time.Duration // how much later these come
+	WrongUnit bool          // its answers carry the address after its own
+}
+
+// station is what all devices of a bus have: an address and the faults of their answers.
+type station struct {
+	unit int
+	name string // for people
+
+	mu         sync.Mutex // guards the device that embeds the station, too
+	faults     Faults
+	random     *rand.Rand
+	unanswered uint64
+}
+
+func newStation(unit int, name string, seed uint64) station {
+	if unit < 1 || unit > MaxUnit {
+		panic(fmt.Sprintf("modbus: impossible unit %d", unit))
+	}
+	return station{unit: unit, name: name, random: rand.New(rand.NewPCG(seed, uint64(unit)))}
+}
+
+func (s *station) base() *station { return s }
+
+// Unit is the device's address.
+func (s *station) Unit() int { return s.unit }
+
+// Faults returns what is wrong with the device's answers now.
+func (s *station) Faults() Faults {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.faults
+}
+
+// SetFaults changes what is wrong, from the next answer on.
+func (s *station) SetFaults(f Faults) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = f
+}
+
+// Unanswered returns how many requests the device has left without an answer while it was silent.
+func (s *station) Unanswered() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unanswered
+}
+
+// Slave is one device of a bus: a Meter or a Relay.
+type Slave interface {
+	base() *station
+	// obey does what a request asks for and returns the answer. The station's lock is held.
+	obey(r request, now time.Time) []byte
+	// asked and answered say what a request and its answer mean; pdu is no exception.
+	asked(r request) line.Meaning
+	answered(r request, pdu []byte) line.Meaning
+}
+
+// Bus is the devices of one line. It is safe for concurrent use.
+type Bus struct {
+	turnaround time.Duration
+	slaves     map[byte]Slave
+}
+
+// NewBus returns a bus of devices that answer after turnaround; 0 means 5 ms. It panics when two share an address.
+func NewBus(turnaround time.Duration, slaves ...Slave) *Bus {
+	if turnaround == 0 {
+		turnaround = defaultTurnaround
+	}
+	b := &Bus{turnaround: turnaround, slaves: map[byte]Slave{}}
+	for _, s := range slaves {
+		unit := byte(s.base().unit)
+		if b.slaves[unit] != nil {
+			panic(fmt.Sprintf("modbus: two devices at unit %d", unit))
+		}
+		b.slaves[unit] = s
+	}
+	return b
+}
+
+// answer is what a device says to a request.
+type answer struct {
+	after time.Duration
+	unit  byte
+	pdu   []byte
+}
+
+// ask hands a request to the device at unit. It returns what the device says, and false for nothing: a broadcast, an
+// address nobody has, or a silent device.
+func (b *Bus) ask(unit byte, pdu []byte, now time.Time) (answer, bool) {
+	slave := b.slaves[unit]
+	if slave == nil {
+		return answer{}, false
+	}
+	s := slave.base()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := answer{after: b.turnaround, unit: unit}
+	if r, ok := parseRequest(pdu); ok {
+		a.pdu = slave.obey(r, now)
+	} else {
+		a.pdu = exception(r.fn, noValue)
+	}
+	if s.faults.Silent {
+		s.unanswered++
+		return answer{}, false
+	}
+	if s.faults.LateRate > 0 && s.random.Float64() < s.faults.LateRate {
+		a.after += s.faults.Late
+	}
+	if s.faults.WrongUnit {
+		a.unit = unit%MaxUnit + 1
+	}
+	return a, true
+}
