@@ -17,9 +17,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
+	"github.com/ntpc-smart-community/lobby/cloud/once"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 )
@@ -33,14 +35,16 @@ const (
 
 // Parts are what the API serves from.
 type Parts struct {
-	DB       *store.DB
-	Fleet    *fleet.Fleet
-	Identity *identity.Identity
-	Ingest   *ingest.Ingest
-	Parcels  *parcels.Parcels
-	Now      func() time.Time
-	Log      *slog.Logger
-	Version  string // of this Lobby
+	DB         *store.DB
+	Fleet      *fleet.Fleet
+	Identity   *identity.Identity
+	Ingest     *ingest.Ingest
+	Parcels    *parcels.Parcels
+	Facilities *facilities.Facilities
+	Once       *once.Keys
+	Now        func() time.Time
+	Log        *slog.Logger
+	Version    string // of this Lobby
 }
 
 // API serves /v1, /openapi.yaml and /docs.

@@ -104,10 +104,6 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error {
 // Unique tells whether err is a violated unique or primary key.
 func (db *DB) Unique(err error) bool { return err != nil && db.engine.unique(err) }
 
-// Overlaps tells whether err is a violated exclusion constraint, which PostgreSQL alone has: on SQLite the one writer looks
-// before it writes.
-func (db *DB) Overlaps(err error) bool { return err != nil && db.engine.overlaps(err) }
-
 func (db *DB) run(ctx context.Context, pool *sql.DB, o *sql.TxOptions, fn func(*Tx) error) error {
 	inner, err := pool.BeginTx(ctx, o)
 	if err != nil {

@@ -20,8 +20,10 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
+	"github.com/ntpc-smart-community/lobby/cloud/once"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 )
@@ -36,12 +38,14 @@ const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-actio
 
 // Parts are what the page serves from.
 type Parts struct {
-	DB       *store.DB
-	Fleet    *fleet.Fleet
-	Identity *identity.Identity
-	Parcels  *parcels.Parcels
-	Now      func() time.Time
-	Log      *slog.Logger
+	DB         *store.DB
+	Fleet      *fleet.Fleet
+	Identity   *identity.Identity
+	Parcels    *parcels.Parcels
+	Facilities *facilities.Facilities
+	Once       *once.Keys
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 type web struct {
