@@ -161,12 +161,15 @@ func (a *API) listSlots(ctx context.Context, tx *store.Tx, in *slotQuery, day ti
 	if err != nil {
 		return nil, err
 	}
-	all, err := facilities.Day(ctx, tx, in.Site, f, idsOf(mine), day, a.Now())
+	all, err := facilities.Calendar(ctx, tx, in.Site, f, idsOf(mine), day, 1, a.Now())
+	if err != nil {
+		return nil, err
+	}
 	var items []Slot
-	for _, s := range all {
+	for _, s := range all[0] {
 		items = append(items, Slot{From: local(s.From), To: local(s.To), State: s.Rule.String(), Booking: s.Booking})
 	}
-	return listOf(items, ""), err
+	return listOf(items, ""), nil
 }
 
 func (a *API) bookings() {

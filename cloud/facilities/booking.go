@@ -253,13 +253,8 @@ type DaySlot struct {
 	Booking string     // id of the household's own booking
 }
 
-// Day gives the slots of a facility on the day that at is in, as some households see them.
-func Day(ctx context.Context, tx *store.Tx, site string, of Facility, households []string, at, now time.Time) ([]DaySlot, error) {
-	slots := of.OnDay(at.In(fleet.Taipei()))
-	var all []DaySlot
-	if len(slots) == 0 {
-		return all, nil
-	}
+// Calendar gives the slots of a facility on so many days from that of at on, as some households see them.
+func Calendar(ctx context.Context, tx *store.Tx, site string, of Facility, households []string, at time.Time, days int, now time.Time) ([][]DaySlot, error) {
 	taken, err := held(ctx, tx, `site = $1 AND facility = $2`, now, site, of.ID)
 	if err != nil {
 		return nil, err
@@ -268,15 +263,18 @@ func Day(ctx context.Context, tx *store.Tx, site string, of Facility, households
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range slots {
-		_, rule := of.Judge(s.From, 0, taken, now.In(fleet.Taipei()))
-		d := DaySlot{Slot: s, Rule: rule}
-		for _, b := range own {
-			if b.Facility == of.ID && b.State.Living() && b.Slot == s {
-				d.Booking = b.ID
-			}
+	mine := map[rules.Slot]string{}
+	for _, b := range own {
+		if b.Facility == of.ID && b.State.Living() {
+			mine[b.Slot] = b.ID
 		}
-		all = append(all, d)
+	}
+	all := make([][]DaySlot, days)
+	for n := range all {
+		for _, s := range of.OnDay(at.In(fleet.Taipei()).AddDate(0, 0, n)) {
+			_, rule := of.Judge(s.From, 0, taken, now.In(fleet.Taipei()))
+			all[n] = append(all[n], DaySlot{Slot: s, Rule: rule, Booking: mine[s]})
+		}
 	}
 	return all, nil
 }

@@ -66,7 +66,8 @@ func sayRule(r rules.Rule, english bool) string {
 	case rules.TooFar:
 		zh, en = fmt.Sprintf("只能預約 %d 天內的時段。", days), fmt.Sprintf("Bookings open %d days ahead.", days)
 	case rules.Limit:
-		zh, en = fmt.Sprintf("每戶最多 %d 筆未用的預約。", rules.MaxLiving), fmt.Sprintf("A household has %d bookings at most that are not over.", rules.MaxLiving)
+		zh, en = fmt.Sprintf("每戶最多 %d 筆未用的預約，用完或取消一筆後可再預約。", rules.MaxLiving),
+			fmt.Sprintf("A household has %d bookings at most that are not over; use or cancel one first.", rules.MaxLiving)
 	case rules.Taken:
 		zh, en = "這個時段已被預約。", "This slot is taken."
 	}

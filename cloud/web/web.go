@@ -28,7 +28,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 )
 
-//go:embed home.html
+//go:embed *.html
 var pages embed.FS
 
 const maxForm = 4 << 10 // bytes of a posted form
@@ -53,12 +53,14 @@ type web struct {
 	page *template.Template
 }
 
-// New makes the handler of GET / and POST /household-code.
+// New makes the handler of GET / and POST /household-code, and of all below /bookings and /doors.
 func New(p Parts) http.Handler {
-	w := &web{Parts: p, page: template.Must(template.ParseFS(pages, "home.html"))}
+	w := &web{Parts: p, page: template.Must(template.ParseFS(pages, "*.html"))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", w.home)
 	mux.HandleFunc("POST /household-code", w.mint)
+	w.bookingRoutes(mux)
+	w.doorRoutes(mux)
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		h := rw.Header()
@@ -114,6 +116,7 @@ type view struct {
 	Other  string // the other language
 	Person string // empty: not signed in
 	Homes  []home
+	Nav    nav
 	Error  string
 }
 
@@ -124,6 +127,7 @@ func (w *web) home(rw http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		v.Person = who.Name
 		v.Homes, err = w.homesOf(r.Context(), who, lang)
+		v.Nav = w.navOf(r.Context(), who, "/", lang)
 	}
 	status := http.StatusOK
 	if err != nil && !errors.Is(err, identity.ErrNoSession) {
@@ -134,10 +138,15 @@ func (w *web) home(rw http.ResponseWriter, r *http.Request) {
 }
 
 func (w *web) show(rw http.ResponseWriter, status int, v view) {
+	w.showPage(rw, status, "home.html", v, v.T.Trouble)
+}
+
+// showPage shows one of the pages; trouble is what is said when it cannot be made.
+func (w *web) showPage(rw http.ResponseWriter, status int, name string, v any, trouble string) {
 	var b bytes.Buffer
-	if err := w.page.Execute(&b, v); err != nil {
+	if err := w.page.ExecuteTemplate(&b, name, v); err != nil {
 		w.Log.Error("page not made", "err", err)
-		http.Error(rw, v.T.Trouble, http.StatusInternalServerError)
+		http.Error(rw, trouble, http.StatusInternalServerError)
 		return
 	}
 	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
