@@ -138,7 +138,7 @@ func (f *Fleet) Commands(ctx context.Context, tx *store.Tx, site string) ([]Comm
 
 func commands(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Command, error) {
 	rows, err := tx.Query(ctx, `SELECT id, gateway, device, what, who, why, state, asked, signed, ended, code, `+tx.Clock()+` - asked, `+fresh(tx)+`
-		FROM commands WHERE `+where+fmt.Sprintf(` ORDER BY asked DESC, id DESC LIMIT %d`, commandsShown), args...)
+		FROM commands WHERE `+where+fmt.Sprintf(` ORDER BY CASE WHEN asked > 0 THEN asked ELSE ended END DESC, id DESC LIMIT %d`, commandsShown), args...)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}

@@ -94,19 +94,25 @@ func (w *web) showDoors(rw http.ResponseWriter, r *http.Request, s identity.Sess
 	if err == nil && len(sites) == 0 {
 		err = identity.ErrUnknown
 	}
+	if err != nil {
+		w.fail(rw, r, err)
+		return
+	}
 	v := doorsView{frame: w.frame(r, in(lang, "門", "Doors"), ""), W: doorWordsIn(lang), Fresh: w.Identity.Fresh(s), StepUp: stepUp(lang), Reasons: reasons(lang), Said: note}
 	if r.Method != http.MethodGet {
 		v.OtherHref = "/doors?lang=" + v.Other
 	}
 	v.Nav = w.navOf(r.Context(), s.Person, "/doors", lang)
-	for _, site := range sites {
-		var one doorSite
-		err = errors.Join(err, w.DB.Read(r.Context(), func(tx *store.Tx) (err error) {
-			one, err = w.doorSite(r.Context(), tx, site, lang)
-			return err
-		}))
-		v.Sites = append(v.Sites, one)
-	}
+	err = w.DB.Read(r.Context(), func(tx *store.Tx) error {
+		for _, site := range sites {
+			one, err := w.doorSite(r.Context(), tx, site, lang)
+			if err != nil {
+				return err
+			}
+			v.Sites = append(v.Sites, one)
+		}
+		return nil
+	})
 	if err != nil {
 		w.fail(rw, r, err)
 		return
@@ -275,6 +281,9 @@ func (w *web) openDoor(rw http.ResponseWriter, r *http.Request) {
 		out = []fleet.Message{request}
 		return c.ID, err
 	})
+	if err != nil {
+		w.Log.Warn("door not opened", "person", s.ID, "err", err)
+	}
 	switch {
 	case err == nil:
 		w.Fleet.Publish(out)
