@@ -22,11 +22,13 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/cloud/api"
 	"github.com/ntpc-smart-community/lobby/cloud/broker"
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/gas"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
 	"github.com/ntpc-smart-community/lobby/cloud/notify"
+	"github.com/ntpc-smart-community/lobby/cloud/once"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 	"github.com/ntpc-smart-community/lobby/cloud/web"
@@ -86,6 +88,8 @@ type parts struct {
 	identity *identity.Identity
 	ingest   *ingest.Ingest
 	parcels  *parcels.Parcels
+	booking  *facilities.Facilities
+	once     *once.Keys
 	notify   *notify.Notifier
 	broker   *broker.Broker
 }
@@ -106,7 +110,7 @@ func openDB(ctx context.Context, o Options) (*store.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, migrate := range []func(context.Context, *store.DB) error{fleet.Migrate, identity.Migrate, ingest.Migrate, parcels.Migrate, gas.Migrate, notify.Migrate} {
+	for _, migrate := range []func(context.Context, *store.DB) error{fleet.Migrate, identity.Migrate, ingest.Migrate, parcels.Migrate, gas.Migrate, notify.Migrate, facilities.Migrate, once.Migrate} {
 		if err := migrate(ctx, db); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
@@ -224,9 +228,10 @@ func (p *parts) join(o Options, secret string, server *tls.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	p.fleet = fleet.New(p.db, p.keys, fleet.Options{Publish: p.broker.Publish, Sources: []fleet.PartSource{p.identity, parcels.Documents{}}, Log: log})
-	p.ingest = ingest.New(p.db, p.fleet, projections(), ingest.Options{TellAgain: o.TellAgain, Log: log})
+	p.fleet = fleet.New(p.db, p.keys, fleet.Options{Publish: p.broker.Publish, Sources: sources(p.identity, time.Now), Log: log})
+	p.ingest = ingest.New(p.db, p.fleet, projections(p.fleet), ingest.Options{TellAgain: o.TellAgain, Log: log})
 	p.parcels = parcels.New(p.fleet)
+	p.booking, p.once = facilities.New(p.fleet), once.New(p.db)
 	p.notify, err = notify.New(p.db, p.fleet, p.identity, Matters{p.parcels}, notify.Options{URL: o.Webhook, Secret: secret, Log: log})
 	if err != nil {
 		return fmt.Errorf("--webhook-secret-file: %w: %w", ErrOptions, err)
@@ -234,13 +239,19 @@ func (p *parts) join(o Options, secret string, server *tls.Config) (err error) {
 	return nil
 }
 
-func projections() []ingest.Projection {
-	return []ingest.Projection{parcels.Projection{}, gas.Projection{}, notify.Projection{}}
+func projections(f *fleet.Fleet) []ingest.Projection {
+	return []ingest.Projection{parcels.Projection{}, gas.Projection{}, notify.Projection{}, facilities.Projection{Fleet: f}}
 }
 
-// take hands a gateway's message to ingest. This cloud sends no commands, so that no challenge is its own.
+// sources are what state documents are made of.
+func sources(people *identity.Identity, now func() time.Time) []fleet.PartSource {
+	return []fleet.PartSource{people, parcels.Documents{}, facilities.Documents{Now: now}}
+}
+
+// take hands a gateway's message on: a challenge to be signed over, all else to ingest.
 func (p *parts) take(ctx context.Context, gateway string, kind wire.Kind, payload []byte) error {
 	if kind == wire.KindChallenge {
+		p.fleet.Challenged(gateway, payload)
 		return nil
 	}
 	return p.ingest.Offer(ctx, gateway, kind, payload)
@@ -250,6 +261,7 @@ func (p *parts) take(ctx context.Context, gateway string, kind wire.Kind, payloa
 func (p *parts) serve(ctx context.Context, o Options, l listeners) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.ingest.Run(ctx) })
+	g.Go(func() error { return p.fleet.SignCommands(ctx) })
 	g.Go(func() error { return p.notify.Run(ctx, p.ingest.Changed) })
 	g.Go(func() error { return p.renew(ctx, o.Log) })
 	g.Go(func() error { return p.broker.Serve(ctx, l.broker) })
@@ -264,12 +276,14 @@ func (p *parts) serve(ctx context.Context, o Options, l listeners) error {
 // front is what browsers and programs meet.
 func (p *parts) front(o Options) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", api.New(api.Parts{DB: p.db, Fleet: p.fleet, Identity: p.identity, Ingest: p.ingest, Parcels: p.parcels, Now: time.Now, Log: o.Log, Version: o.Version}))
+	mux.Handle("/", api.New(api.Parts{DB: p.db, Fleet: p.fleet, Identity: p.identity, Ingest: p.ingest, Parcels: p.parcels, Facilities: p.booking, Once: p.once, Now: time.Now, Log: o.Log, Version: o.Version}))
 	mux.Handle("/auth/", p.identity.Handler())
-	pages := web.New(web.Parts{DB: p.db, Fleet: p.fleet, Identity: p.identity, Parcels: p.parcels, Now: time.Now, Log: o.Log})
+	pages := web.New(web.Parts{DB: p.db, Fleet: p.fleet, Identity: p.identity, Parcels: p.parcels, Facilities: p.booking, Once: p.once, Now: time.Now, Log: o.Log})
 	mux.Handle("/{$}", pages)
 	mux.Handle("/household-code", pages)
-	mux.Handle("/gas", pages)
+	for _, path := range []string{"/gas", "/bookings", "/bookings/", "/doors", "/doors/"} {
+		mux.Handle(path, pages)
+	}
 	mux.Handle("/look/", web.Files("/look/", o.Look))
 	return mux
 }
@@ -350,5 +364,5 @@ func Rebuild(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	f := fleet.New(db, keys, fleet.Options{Log: o.Log})
-	return ingest.New(db, f, projections(), ingest.Options{Log: o.Log}).Rebuild(ctx)
+	return ingest.New(db, f, projections(f), ingest.Options{Log: o.Log}).Rebuild(ctx)
 }

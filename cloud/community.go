@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/gas"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
@@ -24,10 +25,11 @@ import (
 // Community is one community as an operator writes it down: its people, and what of it is not about people.
 type Community struct {
 	identity.Community
-	Gateways  []Box
-	Meters    []gas.Meter
-	Desk      parcels.Desk
-	Operators []identity.Granted
+	Gateways   []Box
+	Meters     []gas.Meter
+	Desk       parcels.Desk
+	Facilities []facilities.Facility
+	Operators  []identity.Granted
 }
 
 // Box is one gateway to be registered.
@@ -54,6 +56,8 @@ const maxCommunity = 4 << 20
 //	policy: {stay_hours: 72, holidays: [2026-10-10], guard_phone: 分機 100}
 //	notices:
 //	  - {zh: 明天洗水塔, en: Water tanks are cleaned tomorrow, until: 2026-07-01}
+//	facilities: # slots of so many minutes; once: a booking opens the door once; doors of a site have different ids
+//	  - {id: ktv, gateway: gw-1, door: ktv, name: KTV, english: KTV, slot: 60, from: 08:00, to: 23:00, once: false}
 //	operators: # of the whole fleet
 //	  - {subject: op1, name: 周工程師}
 func ReadCommunity(name string, b []byte) (Community, error) {
@@ -91,7 +95,7 @@ func (r *reader) at(n ast.Node, format string, args ...any) {
 }
 
 func own() []string {
-	return []string{"gateways", "meters", "couriers", "guards", "policy", "notices", "operators"}
+	return []string{"gateways", "meters", "couriers", "guards", "policy", "notices", "facilities", "operators"}
 }
 
 // split finds this package's sections and gives the text without them: their lines are left empty, so that every other
@@ -216,6 +220,12 @@ func (r *reader) section(c *Community, s *ast.MappingValueNode) {
 			f := r.mapping(n, "zh", "en", "until")
 			c.Desk.Notices = append(c.Desk.Notices, wire.Notice{ZH: r.word(f, "zh", 200), EN: r.word(f, "en", 200), Until: r.day(f, "until")})
 		})
+	case "facilities":
+		seen, before := map[string]bool{}, len(r.wrong)
+		r.list(s.Value, func(n ast.Node) { c.Facilities = append(c.Facilities, r.facility(n, seen)) })
+		if err := facilities.Check(c.Facilities); err != nil && len(r.wrong) == before {
+			r.at(s.Key, "%w", err)
+		}
 	case "operators":
 		r.list(s.Value, func(n ast.Node) {
 			f := r.mapping(n, "subject", "name")
@@ -284,6 +294,32 @@ func (r *reader) guard(n ast.Node, seen map[string]bool) wire.Guard {
 		r.at(f.place("masked"), "masked is a whole name; mask it like 陳○明")
 	}
 	return g
+}
+
+func (r *reader) facility(n ast.Node, seen map[string]bool) facilities.Facility {
+	f := r.mapping(n, "id", "gateway", "door", "name", "english", "slot", "from", "to", "once")
+	one := facilities.Facility{ID: r.id(f, seen), Gateway: f.text["gateway"], Door: f.text["door"], Name: r.word(f, "name", 40), English: r.word(f, "english", 40)}
+	if !wire.ValidGateway(one.Gateway) {
+		r.at(f.place("gateway"), "gateway of the door; use its id, like gw-1")
+	}
+	if !idForm.MatchString(one.Door) {
+		r.at(f.place("door"), "door; use its id in the gateway's configuration: a-z, 0-9 and -, at most 40")
+	}
+	minutes, err := strconv.Atoi(f.text["slot"])
+	one.Slot, one.From, one.To = minutes, r.clock(f, "from", 0), r.clock(f, "to", 24*60)
+	if err != nil {
+		r.at(f.place("slot"), "slot; use minutes, like 60")
+	} else if err := one.Valid(); err != nil {
+		r.at(f.place("slot"), "%w", err)
+	}
+	switch f.text["once"] {
+	case "true":
+		one.Once = true
+	case "", "false":
+	default:
+		r.at(f.place("once"), "once; use true or false")
+	}
+	return one
 }
 
 func (r *reader) policy(n ast.Node) wire.Policy {

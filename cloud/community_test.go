@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
+	"github.com/ntpc-smart-community/lobby/cloud/facilities/rules"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 )
 
@@ -27,6 +29,8 @@ households:
   - {unit: A-12-3, from: 2026-01-01, members: [{subject: chen, name: 陳大明, role: owner}]}
 notices:
   - {zh: 明天洗水塔, en: Water tanks are cleaned tomorrow, until: 2026-07-01}
+facilities:
+  - {id: gym, gateway: gw-demo, door: gym, name: 健身房, english: Gym, slot: 60, from: "06:00", to: "22:00", once: true}
 operators:
   - {subject: op, name: 周工程師}
 `
@@ -40,7 +44,8 @@ func TestReadCommunity(t *testing.T) {
 	if c.Site.ID != "demo" || len(c.Units) != 1 || len(c.Households) != 1 || len(c.Gateways) != 1 || c.Gateways[0].ID != "gw-demo" || c.Gateways[0].EventKey[0] != 0xde ||
 		d.Couriers[0].From != 480 || d.Couriers[0].To != 1320 || d.Guards[0].Masked != "陳○明" || d.Policy.StayHours != 48 || d.Policy.Holidays[0] != "2026-10-10" ||
 		d.Policy.GuardPhone != "分機 100" || d.Notices[0].EN != "Water tanks are cleaned tomorrow" || c.Operators[0].Subject != "op" ||
-		len(c.Meters) != 2 || c.Meters[0].Serial != "0010000101" || c.Meters[0].Unit != c.Units[0].ID || c.Meters[0].From != 0 || c.Meters[1].From == 0 {
+		len(c.Meters) != 2 || c.Meters[0].Serial != "0010000101" || c.Meters[0].Unit != c.Units[0].ID || c.Meters[0].From != 0 || c.Meters[1].From == 0 ||
+		c.Facilities[0] != (facilities.Facility{ID: "gym", Gateway: "gw-demo", Door: "gym", Name: "健身房", English: "Gym", Once: true, Facility: rules.Facility{Slot: 60, From: 360, To: 1320}}) {
 		t.Errorf("ReadCommunity = %+v", c)
 	}
 }
@@ -69,6 +74,14 @@ func TestReadCommunityRefuses(t *testing.T) {
 		{"two on a line", "units:\n", "x: {a: 1,\nunits: 2}\nunits:\n", "c.yaml:6:1: unknown field"},
 		{"bad YAML", "guards:", "guards: [", "c.yaml:"},
 		{"twice", "  - {id: chen,", "  - {id: chen, masked: 陳○, until: 2027-01-01}\n  - {id: chen,", "c.yaml:15:10: this id stands twice"},
+		{"facility's gateway", "gateway: gw-demo, door", "gateway: GW, door", "c.yaml:21:24: gateway of the door"},
+		{"facility's door", "door: gym", "door: Gym!", "c.yaml:21:39: door; use its id"},
+		{"slot", "slot: 60", "slot: an hour", "c.yaml:21:75: slot; use minutes"},
+		{"no slot fits", "slot: 60", "slot: 1000", "c.yaml:21:75: no slot of 1000 minutes fits"},
+		{"once", "once: true", "once: maybe", "c.yaml:21:113: once; use true or false"},
+		{"facility twice", "facilities:\n", "facilities:\n  - {id: gym, gateway: gw-demo, door: gym, name: x, english: x, slot: 60}\n", "c.yaml:22:10: this id stands twice"},
+		{"one door of two gateways", "facilities:\n", "facilities:\n  - {id: pool, gateway: gw-2, door: gym, name: x, english: x, slot: 60}\n", "give the doors of a site different ids"},
+		{"no end of slots", "facilities:\n", "facilities:\n  - {id: pool, gateway: gw-demo, door: gym, name: x, english: x, slot: 15}\n  - {id: ktv, gateway: gw-demo, door: gym, name: x, english: x, slot: 60}\n", "slots a day in all facilities together"},
 	} {
 		text := strings.Replace(goodCommunity, tt.old, tt.new, 1)
 		if text == goodCommunity {

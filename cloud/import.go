@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/gas"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
@@ -26,7 +27,7 @@ func Import(ctx context.Context, o Options, c Community, now time.Time) (err err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	people := identity.New(db, identity.Config{Issuer: c.Issuer, Now: func() time.Time { return now }, Log: o.Log})
-	f := fleet.New(db, keys, fleet.Options{Sources: []fleet.PartSource{people, parcels.Documents{}}, Log: o.Log})
+	f := fleet.New(db, keys, fleet.Options{Sources: sources(people, func() time.Time { return now }), Log: o.Log})
 	return f.Change(ctx, c.Site.ID, now, func(tx *store.Tx) error { return importAll(ctx, tx, f, c, now) })
 }
 
@@ -52,6 +53,11 @@ func importAll(ctx context.Context, tx *store.Tx, f *fleet.Fleet, c Community, n
 		}
 	}
 	if err := gas.Import(ctx, tx, f, c.Site.ID, c.Meters); err != nil {
+		return err
+	}
+	if err := facilities.Import(ctx, tx, f, c.Site.ID, c.Facilities); errors.Is(err, facilities.ErrImport) {
+		return fmt.Errorf("%w: %w", identity.ErrImport, err)
+	} else if err != nil {
 		return err
 	}
 	return parcels.Import(ctx, tx, c.Site.ID, c.Desk)

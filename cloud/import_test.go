@@ -55,7 +55,7 @@ func dump(t *testing.T, o Options) string {
 		for _, q := range []string{
 			`SELECT id || name FROM sites ORDER BY 1`, `SELECT id || site FROM gateways ORDER BY 1`, `SELECT id || label FROM units ORDER BY 1`,
 			`SELECT person || site || role FROM roles ORDER BY 1`, `SELECT id || name || until FROM couriers ORDER BY 1`, `SELECT id || masked FROM guards ORDER BY 1`,
-			`SELECT zh || en FROM screen_notices ORDER BY 1`, `SELECT site || stay_hours || holidays FROM parcel_policies ORDER BY 1`,
+			`SELECT zh || en FROM screen_notices ORDER BY 1`, `SELECT site || stay_hours || holidays FROM parcel_policies ORDER BY 1`, `SELECT id || gateway || door || name || slot || once FROM facilities ORDER BY 1`,
 			`SELECT gateway || ' ' || version FROM documents ORDER BY 1`, `SELECT name FROM parts ORDER BY 1`,
 		} {
 			rows, err := tx.Query(t.Context(), q)
@@ -94,6 +94,12 @@ func TestImportIsAllOrNothingAndIdempotent(t *testing.T) {
 		other := strings.NewReplacer("3q2+", "AAAA", "stay_hours: 48", "stay_hours: 24", "A-12-3", "B-1").Replace(goodCommunity)
 		if err := load(t, o, other); !errors.Is(err, identity.ErrImport) {
 			t.Errorf("the box with another key: %v; want it refused", err)
+		}
+		if after := dump(t, o); after != before {
+			t.Errorf("a refused import changed something: %s, then %s", before, after)
+		}
+		if err := load(t, o, strings.Replace(goodCommunity, "gateway: gw-demo", "gateway: gw-other", 1)); !errors.Is(err, identity.ErrImport) || !strings.Contains(err.Error(), "name it among the gateways") {
+			t.Errorf("a facility behind a door of nowhere: %v; want it refused", err)
 		}
 		if after := dump(t, o); after != before {
 			t.Errorf("a refused import changed something: %s, then %s", before, after)

@@ -17,9 +17,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
+	"github.com/ntpc-smart-community/lobby/cloud/once"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 )
@@ -33,14 +35,16 @@ const (
 
 // Parts are what the API serves from.
 type Parts struct {
-	DB       *store.DB
-	Fleet    *fleet.Fleet
-	Identity *identity.Identity
-	Ingest   *ingest.Ingest
-	Parcels  *parcels.Parcels
-	Now      func() time.Time
-	Log      *slog.Logger
-	Version  string // of this Lobby
+	DB         *store.DB
+	Fleet      *fleet.Fleet
+	Identity   *identity.Identity
+	Ingest     *ingest.Ingest
+	Parcels    *parcels.Parcels
+	Facilities *facilities.Facilities
+	Once       *once.Keys
+	Now        func() time.Time
+	Log        *slog.Logger
+	Version    string // of this Lobby
 }
 
 // API serves /v1, /openapi.yaml and /docs.
@@ -65,6 +69,8 @@ func New(p Parts) *API {
 	a.wishes()
 	a.events()
 	a.notices()
+	a.facilities()
+	a.doors()
 	a.mux.Handle("GET /docs", a.docs())
 	return a
 }
@@ -122,12 +128,12 @@ func describe(version string) huma.Config {
 // OpenAPI is the API's description in YAML.
 func (a *API) OpenAPI() ([]byte, error) { return a.huma.OpenAPI().YAML() }
 
-type personKey struct{}
+type sessionKey struct{}
 
 // signedIn lets nobody through who is not signed in.
 func (a *API) signedIn(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humago.Unwrap(ctx)
-	p, err := a.Identity.Session(r)
+	s, err := a.Identity.SignedIn(r)
 	if err != nil {
 		code := CodeInternal
 		if errors.Is(err, identity.ErrNoSession) {
@@ -139,17 +145,19 @@ func (a *API) signedIn(ctx huma.Context, next func(huma.Context)) {
 		_ = huma.WriteErr(a.huma, ctx, code.status(), string(code))
 		return
 	}
-	ctx = huma.WithValue(ctx, personKey{}, p)
+	ctx = huma.WithValue(ctx, sessionKey{}, s)
 	next(huma.WithValue(ctx, languageKey{}, languageOf(r.Header.Get("Accept-Language"))))
 }
 
 // caller is who asks.
-func caller(ctx context.Context) identity.Person {
-	p, ok := ctx.Value(personKey{}).(identity.Person)
+func caller(ctx context.Context) identity.Person { return session(ctx).Person }
+
+func session(ctx context.Context) identity.Session {
+	s, ok := ctx.Value(sessionKey{}).(identity.Session)
 	if !ok {
 		panic("api: a route without signedIn")
 	}
-	return p
+	return s
 }
 
 // handle adds a route: fn's errors become problems, and what is no answer for people is logged.

@@ -26,7 +26,7 @@ func (a *API) docs() http.Handler {
 	page := template.Must(template.New("docs.html").Funcs(template.FuncMap{"schema": schemaName, "code": codeIn}).ParseFS(pages, "docs.html"))
 	var all []operation
 	for path, item := range a.huma.OpenAPI().Paths {
-		for method, op := range map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post} {
+		for method, op := range map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodDelete: item.Delete} {
 			if op != nil {
 				all = append(all, operation{method, path, op})
 			}

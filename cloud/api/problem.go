@@ -12,8 +12,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/validation"
 	"golang.org/x/text/language"
 
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
+	"github.com/ntpc-smart-community/lobby/cloud/once"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 )
 
@@ -25,6 +27,12 @@ const (
 	CodeMalformed   Code = "malformed"
 	CodeSignIn      Code = "sign_in_needed"
 	CodeForbidden   Code = "forbidden"
+	CodeStepUp      Code = "step_up"
+	CodeNoKey       Code = "idempotency_key_needed"
+	CodeOtherKey    Code = "idempotency_key_used"
+	CodeRunning     Code = "under_way"
+	CodeCommands    Code = "too_many_commands"
+	CodeBooking     Code = "slot_refused"
 	CodeNotFound    Code = "not_found"
 	CodeMethod      Code = "method_not_allowed"
 	CodeSlow        Code = "body_too_slow"
@@ -49,6 +57,12 @@ func meanings() map[Code]meaning {
 		CodeMalformed:   {400, "Malformed request", "看不懂送來的內容，沒有任何變更。請送出正確的 JSON。", "The request could not be read; nothing has changed. Send well-formed JSON."},
 		CodeSignIn:      {401, "Sign-in needed", "請先登入。", "Please sign in first."},
 		CodeForbidden:   {403, "Not allowed", "您在這個社區沒有這項權限。請洽管理室。", "Your role in this community does not allow that. Ask the manager."},
+		CodeStepUp:      {403, "Sign in anew", "開門前請再登入一次，以確認是您本人：請前往 /auth/login?step_up=1，5 分鐘內有效。沒有任何變更。", "Opening a door asks who you are once more: sign in again at /auth/login?step_up=1; that counts for 5 minutes. Nothing has changed."},
+		CodeNoKey:       {400, "Idempotency-Key needed", "請附上 Idempotency-Key（任意的隨機文字），沒有任何變更。", "Send an Idempotency-Key, a random text of your own. Nothing has changed."},
+		CodeOtherKey:    {422, "Idempotency-Key used", "這個 Idempotency-Key 已用於另一個請求，沒有任何變更。請換一個新的。", "This Idempotency-Key was used for another request; nothing has changed. Take a new one."},
+		CodeRunning:     {409, "Under way", "同一個請求正在處理中。請稍後以相同的 Idempotency-Key 再試一次。", "The same request is under way. Send it again with the same Idempotency-Key in a moment."},
+		CodeCommands:    {429, "Too many commands", "一分鐘內開門太多次，這次沒有開。請一分鐘後再試，或洽現場警衛。", "Too many doors were opened within a minute; this one was not. Try again in a minute, or call the guard."},
+		CodeBooking:     {409, "Slot refused", "這個時段不能預約。", "This slot cannot be booked."},
 		CodeNotFound:    {404, "Not found", "這裡沒有您要找的資料。", "There is no such thing here for you."},
 		CodeMethod:      {405, "Method not allowed", "這個位址不接受這種請求。", "This address does not take that method; see Allow."},
 		CodeSlow:        {408, "Request too slow", "內容沒有及時送到，沒有任何變更。請再試一次。", "The request did not arrive in time; nothing has changed. Try again."},
@@ -72,6 +86,8 @@ var (
 	errCursor      = errors.New("cursor of another list")
 	errNoUnit      = errors.New("no such unit, or nobody lives there")
 	errNoCondition = errors.New("no If-Match")
+	errStepUp      = errors.New("not signed in anew")
+	errDay         = errors.New("not a day")
 )
 
 // codeOf is the one place that says which error is which code.
@@ -82,11 +98,16 @@ func codeOf(err error) Code {
 	}{
 		{errNotFound, CodeNotFound}, {identity.ErrUnknown, CodeNotFound}, {parcels.ErrUnknown, CodeNotFound}, {fleet.ErrUnknown, CodeNotFound},
 		{errForbidden, CodeForbidden}, {errCursor, CodeInvalid}, {errNoUnit, CodeInvalid}, {errNoCondition, CodeNoCondition},
+		{errStepUp, CodeStepUp}, {errDay, CodeInvalid}, {once.ErrMissing, CodeNoKey}, {once.ErrOther, CodeOtherKey}, {once.ErrRunning, CodeRunning},
+		{fleet.ErrCommands, CodeCommands}, {facilities.ErrUnknown, CodeNotFound}, {facilities.ErrChanged, CodeChanged}, {facilities.ErrState, CodeState},
 		{parcels.ErrChanged, CodeChanged}, {parcels.ErrState, CodeState}, {fleet.ErrWishLiving, CodeWaiting},
 	} {
 		if errors.Is(err, m.err) {
 			return m.code
 		}
+	}
+	if _, ok := errors.AsType[*facilities.Refusal](err); ok {
+		return CodeBooking
 	}
 	return CodeInternal
 }
@@ -98,6 +119,8 @@ type Problem struct {
 	Status int     `json:"status"`
 	Code   Code    `json:"code" doc:"the same name as in type, as a word"`
 	Detail string  `json:"detail" doc:"what to do, in the asker's language"`
+	Rule   string  `json:"rule,omitempty" enum:"no_slot,over,too_far,limit,taken" doc:"of slot_refused: the rule that forbids it"`
+	Next   *Free   `json:"next,omitempty" doc:"of slot_refused: the next slot that is free"`
 	Errors []Fault `json:"errors,omitempty" doc:"what is wrong, place by place; a refused value is never repeated"`
 }
 
@@ -130,7 +153,15 @@ func problem(c Code, in tongue) *Problem {
 // problemOf is the problem of an error, with its place where this package knows it.
 func problemOf(err error, in tongue) *Problem {
 	p := problem(codeOf(err), in)
+	if r, ok := errors.AsType[*facilities.Refusal](err); ok {
+		p.Detail, p.Rule = r.Say(in == en), r.Rule.String()
+		if r.Next != nil {
+			p.Next = &Free{From: local(r.Next.From), To: local(r.Next.To)}
+		}
+	}
 	switch {
+	case errors.Is(err, errDay):
+		p.Errors = []Fault{fault(&huma.ErrorDetail{Location: "query.day"}, in)}
 	case errors.Is(err, errCursor):
 		p.Errors = []Fault{fault(&huma.ErrorDetail{Location: "query.cursor"}, in)}
 	case errors.Is(err, errNoUnit):

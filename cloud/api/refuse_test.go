@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store/storetest"
@@ -29,6 +30,8 @@ func TestRefusedChangesNothingAndIsNotEchoed(t *testing.T) {
 			"/v1/couriers/black/code":       {cloudtest.BossA, `{"site":"site-a"}`},
 			"/v1/guards/chen/code":          {cloudtest.BossA, `{"site":"site-a"}`},
 			"/v1/parcels/p-a1/reassignment": {cloudtest.BossA, `{"unit":"A-2"}`},
+			"/v1/bookings":                  {cloudtest.ResA1, `{"site":"site-a","household":"site-a-h1","facility":"ktv","from":"2026-06-15T20:00:00+08:00"}`},
+			"/v1/doors/ktv/open":            {cloudtest.BossA, `{"site":"site-a","why":"visitor"}`},
 		}
 		for target, p := range posts {
 			inner := strings.TrimSuffix(p.good, "}")
@@ -49,7 +52,7 @@ func TestRefusedChangesNothingAndIsNotEchoed(t *testing.T) {
 				"two documents":    {p.good + p.good, 400},
 				"not UTF-8 in key": {"{\"\xff" + canary + "\":1}", 422},
 			} {
-				status, header, body := b.Ask(p.who, "POST", target, tt.body, "If-Match", h.Get("ETag"))
+				status, header, body := b.Ask(p.who, "POST", target, tt.body, "If-Match", h.Get("ETag"), "Idempotency-Key", canary)
 				if status != tt.want {
 					t.Errorf("%s, %s = %d %s; want %d", target, name, status, body, tt.want)
 				}
@@ -66,7 +69,8 @@ func TestRefusedChangesNothingAndIsNotEchoed(t *testing.T) {
 			"/v1/parcels?site=" + canary + "!", "/v1/parcels?site=site-a&" + canary + "=1", "/v1/parcels?site=site-a&pin=" + canary,
 			"/v1/parcels?site=site-a&limit=" + canary, "/v1/parcels?site=site-a&limit=x" + canary, "/v1/parcels?site=site-a&cursor=" + canary,
 			"/v1/parcels?site=site-a&scope=" + canary, "/v1/parcels", "/v1/parcels/" + canary, "/v1/wishes/" + canary, "/v1/" + canary, "/" + canary,
-			"/v1/household-code?site=site-a&household=" + canary, "/v1/parcels/" + strings.Repeat(canary, 20),
+			"/v1/household-code?site=site-a&household=" + canary, "/v1/bookings/" + canary, "/v1/bookings?site=site-a&household=" + canary, "/v1/commands/" + canary,
+			"/v1/facilities/" + canary + "/slots?site=site-a&day=2026-06-15", "/v1/facilities/ktv/slots?site=site-a&day=" + canary, "/v1/parcels/" + strings.Repeat(canary, 20),
 		} {
 			status, header, body := b.Ask(cloudtest.ResA1, "GET", target, "")
 			if status < 400 || status > 499 {
@@ -74,10 +78,15 @@ func TestRefusedChangesNothingAndIsNotEchoed(t *testing.T) {
 			}
 			checkProblem(t, target, status, header, body)
 		}
-		for _, r := range routes("x", "x") {
+		if after := b.Digest(); after != before {
+			t.Errorf("refused requests changed something: %s, then %s", before, after)
+		}
+		booking := b.Book("gym", "site-a-h1", b.Now.Add(time.Hour))
+		before = b.Digest()
+		for _, r := range routes(made{"x", "x", booking.ID, "x"}) {
 			for _, who := range everyone() {
-				if r.method == "POST" && r.want[who] >= 400 {
-					b.Ask(who, r.method, r.target, r.body, "If-Match", h.Get("ETag"))
+				if r.method != "GET" && r.want[who] >= 400 {
+					b.Ask(who, r.method, r.target, r.body, "If-Match", `"1"`, "Idempotency-Key", "k")
 				}
 			}
 		}
@@ -153,7 +162,7 @@ func TestSecretsStandNowhere(t *testing.T) {
 	b := cloudtest.New(t, storetest.SQLite(t))
 	b.Story()
 	for _, who := range everyone() {
-		for _, r := range routes("x", "x") {
+		for _, r := range routes(made{"x", "x", "x", "x"}) {
 			b.Ask(who, r.method, r.target, r.body)
 		}
 	}

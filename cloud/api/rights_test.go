@@ -2,12 +2,14 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"github.com/ntpc-smart-community/lobby/cloud/internal/cloudtest"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 )
@@ -33,8 +35,11 @@ type route struct {
 	want                            map[string]int
 }
 
+// made are the ids of what was made before the matrix is asked.
+type made struct{ householdWish, courierWish, booking, command string }
+
 // routes is every operation, asked for things of site-a, and who may have them.
-func routes(householdWish, courierWish string) []route {
+func routes(m made) []route {
 	const mint = `{"site":"site-a"}`
 	const household = `{"site":"site-a","household":"site-a-h1"}`
 	all := may(200, nil)
@@ -72,10 +77,25 @@ func routes(householdWish, courierWish string) []route {
 		{"mint-guard-code", "POST", "/v1/guards/chen/code", mint, order},
 		{"list-events", "GET", "/v1/events?site=site-a", "", manage},
 		{"list-wishes", "GET", "/v1/wishes?site=site-a", "", manage},
-		{"get-wish", "GET", "/v1/wishes/" + householdWish, "", may(404, map[string]int{cloudtest.ResA1: 200, cloudtest.BossA: 200, cloudtest.Ops: 200})},
-		{"get-wish", "GET", "/v1/wishes/" + courierWish, "", may(404, map[string]int{cloudtest.BossA: 200, cloudtest.Ops: 200})},
+		{"get-wish", "GET", "/v1/wishes/" + m.householdWish, "", may(404, map[string]int{cloudtest.ResA1: 200, cloudtest.BossA: 200, cloudtest.Ops: 200})},
+		{"get-wish", "GET", "/v1/wishes/" + m.courierWish, "", may(404, map[string]int{cloudtest.BossA: 200, cloudtest.Ops: 200})},
 		{"list-notices-sent", "GET", "/v1/notices-sent?site=site-a", "", belongs},
 		{"list-notices-sent", "GET", "/v1/notices-sent?site=site-a&scope=site", "", manage},
+		{"list-facilities", "GET", "/v1/facilities?site=site-a", "", belongs},
+		{"list-slots", "GET", "/v1/facilities/ktv/slots?site=site-a&day=2026-06-15", "", belongs},
+		{"create-booking", "POST", "/v1/bookings", `{"site":"site-a","household":"site-a-h1","facility":"ktv","from":"2026-06-15T20:00:00+08:00"}`, may(404, map[string]int{cloudtest.ResA1: 201})},
+		{"create-booking", "POST", "/v1/bookings", `{"site":"site-b","household":"site-a-h1","facility":"ktv","from":"2026-06-15T20:00:00+08:00"}`, may(404, nil)},
+		{"list-bookings", "GET", "/v1/bookings?site=site-a&household=site-a-h1", "", own},
+		{"list-bookings", "GET", "/v1/bookings?site=site-b&household=site-a-h1", "", may(404, nil)},
+		{"list-bookings", "GET", "/v1/bookings?site=site-a", "", boxes},
+		{"get-booking", "GET", "/v1/bookings/" + m.booking, "", may(404, map[string]int{cloudtest.ResA1: 200, cloudtest.GuardA: 200, cloudtest.BossA: 200, cloudtest.Ops: 200})},
+		{"get-ticket", "GET", "/v1/bookings/" + m.booking + "/ticket", "", own},
+		{"cancel-booking", "DELETE", "/v1/bookings/" + m.booking, "", own},
+		{"list-doors", "GET", "/v1/doors?site=site-a", "", boxes},
+		{"open-door", "POST", "/v1/doors/ktv/open", `{"site":"site-a","why":"visitor"}`, may(404, map[string]int{cloudtest.ResA1: 403, cloudtest.ResA2: 403, cloudtest.GuardA: 403, cloudtest.Ops: 403, cloudtest.BossA: 202})},
+		{"open-door", "POST", "/v1/doors/lift/open", `{"site":"site-a","why":"visitor"}`, may(404, map[string]int{cloudtest.ResA1: 403, cloudtest.ResA2: 403, cloudtest.GuardA: 403, cloudtest.Ops: 403})},
+		{"list-commands", "GET", "/v1/commands?site=site-a", "", manage},
+		{"get-command", "GET", "/v1/commands/" + m.command, "", manage},
 	}
 }
 
@@ -101,12 +121,21 @@ func TestEveryRouteForEveryPerson(t *testing.T) {
 		b.Parcel("site-a-gw", "p-undo", "site-a-h1", "site-a-u1", "660011", false)
 		householdWish := mint(b, cloudtest.ResA1, "/v1/household-code", `{"site":"site-a","household":"site-a-h1"}`)
 		courierWish := mint(b, cloudtest.BossA, "/v1/couriers/black/code", `{"site":"site-a"}`)
+		for _, who := range everyone()[:8] {
+			b.Prove(who) // so that nobody is refused for that alone
+		}
+		booking := b.Book("gym", "site-a-h1", b.Now.Add(time.Hour))
+		command := open(b, "matrix")
 		_, h, _ := b.Ask(cloudtest.BossA, "GET", "/v1/parcels/p-a1", "")
 		covered := map[string]bool{}
-		for _, r := range routes(householdWish, courierWish) {
+		for n, r := range routes(made{householdWish, courierWish, booking.ID, command}) {
 			covered[r.operation] = true
+			match := h.Get("ETag")
+			if r.operation == "cancel-booking" {
+				match = `"` + booking.Tag() + `"`
+			}
 			for _, who := range everyone() {
-				status, _, body := b.Ask(who, r.method, r.target, r.body, "If-Match", h.Get("ETag"))
+				status, _, body := b.Ask(who, r.method, r.target, r.body, "If-Match", match, "Idempotency-Key", fmt.Sprint(n))
 				if status != r.want[who] {
 					t.Errorf("%s: %s %s = %d; want %d", who, r.method, r.target, status, r.want[who])
 				}
@@ -130,6 +159,18 @@ func TestEveryRouteForEveryPerson(t *testing.T) {
 			}
 		}
 	})
+}
+
+// open has site-a's manager open a door, and gives the command's id.
+func open(b *cloudtest.Bench, key string) string {
+	b.T.Helper()
+	b.Prove(cloudtest.BossA)
+	status, h, body := b.Ask(cloudtest.BossA, "POST", "/v1/doors/ktv/open", `{"site":"site-a","why":"visitor"}`, "Idempotency-Key", key)
+	id, ok := strings.CutPrefix(h.Get("Location"), "/v1/commands/")
+	if status != http.StatusAccepted || !ok {
+		b.T.Fatalf("open a door = %d %s, at %q", status, body, h.Get("Location"))
+	}
+	return id
 }
 
 // mint asks for a code and gives the wish's id.
@@ -164,7 +205,7 @@ func operations(t *testing.T, b *cloudtest.Bench) []string {
 			all = append(all, op.OperationID)
 		}
 	}
-	if len(all) < 19 {
+	if len(all) < 31 {
 		t.Fatalf("%d operations found; the reading of the description is wrong", len(all))
 	}
 	return all

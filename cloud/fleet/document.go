@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"database/sql"
@@ -100,10 +101,13 @@ func (f *Fleet) sourced(ctx context.Context, tx *store.Tx, site string, now time
 	var parts []part
 	for _, p := range all {
 		var err error
-		if h, ok := p.Value.(wire.Households); ok {
-			parts, err = appendHouseholds(parts, p.Name, h)
-		} else {
-			parts, err = appendPart(parts, p.Name, p.Value)
+		switch v := p.Value.(type) {
+		case wire.Households:
+			parts, err = appendHouseholds(parts, p.Name, v)
+		case wire.Grants:
+			parts, err = appendGrants(parts, p.Name, v)
+		default:
+			parts, err = appendPart(parts, p.Name, v)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("state document of site %s: %w", site, err)
@@ -143,6 +147,31 @@ func appendHouseholds(parts []part, name string, h wire.Households) ([]part, err
 	}
 	return appendPart(parts, name, index)
 }
+
+// appendGrants parts the grants by the day on which they begin, so that a booking costs the one small part of its day.
+func appendGrants(parts []part, name string, all wire.Grants) ([]part, error) {
+	grants := slices.Clone(all.Grants)
+	slices.SortFunc(grants, func(a, b wire.Grant) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), strings.Compare(a.ID, b.ID))
+	})
+	index := wire.GrantIndex{Days: []wire.PartRef{}}
+	for len(grants) > 0 {
+		day := dayOf(grants[0])
+		end := slices.IndexFunc(grants, func(g wire.Grant) bool { return dayOf(g) != day })
+		if end < 0 {
+			end = len(grants)
+		}
+		var err error
+		if parts, err = appendPart(parts, name+"/"+day, wire.Grants{Grants: grants[:end]}); err != nil {
+			return nil, err
+		}
+		index.Days = append(index.Days, wire.PartRef{Name: day, Hash: parts[len(parts)-1].hash})
+		grants = grants[end:]
+	}
+	return appendPart(parts, name, index)
+}
+
+func dayOf(g wire.Grant) string { return g.From.Time().In(Taipei()).Format(time.DateOnly) }
 
 // issue builds a gateway's document from the site's parts and its wishes. A new version is signed and stored when the
 // content differs from what stands, or when above is no less than its version: the gateway has met that one already.

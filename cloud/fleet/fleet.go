@@ -34,7 +34,8 @@ type PartSource interface {
 }
 
 // NamedPart is one part of the state document before it is encoded. For wire.PartHouseholds the value is a
-// wire.Households with all units of the site: fleet sorts and shards them. Fleet itself makes wire.PartWishes and
+// wire.Households with all units of the site, for wire.PartGrants a wire.Grants with all its grants: fleet sorts and
+// shards them. Fleet itself makes wire.PartWishes and
 // wire.PartRevocations.
 type NamedPart struct {
 	Name  string
@@ -55,6 +56,8 @@ type Fleet struct {
 	publish func(topic string, payload []byte) error
 	sources []PartSource
 	log     *slog.Logger
+
+	challenges *challenges
 }
 
 // New makes a Fleet over a database whose tables Migrate has made. keys are what LoadKeys gave.
@@ -62,7 +65,7 @@ func New(db *store.DB, keys *Keys, o Options) *Fleet {
 	if db == nil || keys == nil {
 		panic("fleet: New needs a database and keys")
 	}
-	f := &Fleet{db: db, keys: keys, publish: o.Publish, sources: o.Sources, log: o.Log}
+	f := &Fleet{db: db, keys: keys, publish: o.Publish, sources: o.Sources, log: o.Log, challenges: newChallenges()}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
@@ -105,6 +108,9 @@ func (f *Fleet) Change(ctx context.Context, site string, now time.Time, fn func(
 	f.Publish(out)
 	return nil
 }
+
+// Taipei is the time of the buildings: it has had no summer time since 1979.
+func Taipei() *time.Location { return time.FixedZone("Asia/Taipei", 8*60*60) }
 
 func num(b bool) int64 {
 	if b {

@@ -69,7 +69,7 @@ func (b *bench) dump(t *testing.T) string {
 	t.Helper()
 	var out strings.Builder
 	err := b.db.Read(t.Context(), func(tx *store.Tx) error {
-		for table, width := range map[string]int{"persons": 4, "units": 4, "households": 4, "memberships": 3, "roles": 3, "sessions": 3} {
+		for table, width := range map[string]int{"persons": 4, "units": 4, "households": 4, "memberships": 3, "roles": 3, "sessions": 4} {
 			if err := dumpTable(t.Context(), tx, table, width, &out); err != nil {
 				return err
 			}
@@ -294,7 +294,7 @@ func (b *bench) begun(t *testing.T, subject string) (tok token) {
 	t.Helper()
 	person := b.person(t, subject)
 	err := b.write(t, func(tx *store.Tx) (err error) {
-		tok, _, err = b.begin(t.Context(), tx, person, b.config.Session)
+		tok, _, err = b.begin(t.Context(), tx, person, b.config.Session, time.Time{})
 		return err
 	})
 	if err != nil {

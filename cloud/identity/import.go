@@ -91,7 +91,7 @@ func importHousehold(ctx context.Context, tx *store.Tx, c Community, h Entry) er
 		return fmt.Errorf("household %s: %w", h.ID, err)
 	}
 	for _, m := range h.Members {
-		person, err := keepPerson(ctx, tx, account{c.Issuer, m.Subject, m.Name})
+		person, err := keepPerson(ctx, tx, account{issuer: c.Issuer, subject: m.Subject, name: m.Name})
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func importRoles(ctx context.Context, tx *store.Tx, c Community) error {
 		return fmt.Errorf("roles: %w", err)
 	}
 	for _, g := range c.Roles {
-		person, err := keepPerson(ctx, tx, account{c.Issuer, g.Subject, g.Name})
+		person, err := keepPerson(ctx, tx, account{issuer: c.Issuer, subject: g.Subject, name: g.Name})
 		if err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func Grant(ctx context.Context, tx *store.Tx, person, site string, role Role) er
 
 // AddPerson finds or makes the person of an issuer's account and gives its id.
 func AddPerson(ctx context.Context, tx *store.Tx, issuer, subject, name string) (string, error) {
-	return keepPerson(ctx, tx, account{issuer, subject, name})
+	return keepPerson(ctx, tx, account{issuer: issuer, subject: subject, name: name})
 }
 
 func micros(t time.Time) int64 {

@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	bearerLife  = time.Hour // of a token for a program
-	maxSessions = 20        // living ones of one person; the oldest go
+	bearerLife  = time.Hour       // of a token for a program
+	provenLife  = 5 * time.Minute // of having signed in anew
+	maxSessions = 20              // living ones of one person; the oldest go
 )
 
 // token is a session's secret: whoever shows it is the person. SQL holds its hash.
@@ -38,25 +39,47 @@ func (t token) hash() []byte {
 // newToken makes 260 random bits.
 func newToken() token { return token(rand.Text() + rand.Text()) }
 
+// Session is one person's sign-in.
+type Session struct {
+	Person
+	Proven time.Time // when the person last signed in anew for something that asks for it; zero: not
+}
+
 // Session tells who is signed in: by "Authorization: Bearer …", or else by the cookie. ErrNoSession when nobody is, or no
 // longer.
 func (i *Identity) Session(r *http.Request) (Person, error) {
+	s, err := i.SignedIn(r)
+	return s.Person, err
+}
+
+// SignedIn is Session with what it was proven by.
+func (i *Identity) SignedIn(r *http.Request) (Session, error) {
 	t, ok := i.shown(r)
 	if !ok {
-		return Person{}, ErrNoSession
+		return Session{}, ErrNoSession
 	}
-	var p Person
+	var s Session
+	var proven int64
 	err := i.db.Read(r.Context(), func(tx *store.Tx) error {
-		return tx.QueryRow(r.Context(), `SELECT p.id, p.name FROM sessions s JOIN persons p ON p.id = s.person
-			WHERE s.hash = $1 AND s.expires > $2`, t.hash(), i.now()).Scan(&p.ID, &p.Name)
+		return tx.QueryRow(r.Context(), `SELECT p.id, p.name, s.proven FROM sessions s JOIN persons p ON p.id = s.person
+			WHERE s.hash = $1 AND s.expires > $2`, t.hash(), i.now()).Scan(&s.ID, &s.Name, &proven)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
-		return Person{}, ErrNoSession
+		return Session{}, ErrNoSession
 	}
 	if err != nil {
-		return Person{}, fmt.Errorf("session: %w", err)
+		return Session{}, fmt.Errorf("session: %w", err)
 	}
-	return p, nil
+	if proven > 0 {
+		s.Proven = time.UnixMicro(proven)
+	}
+	return s, nil
+}
+
+// Fresh tells whether a session's person has signed in anew within the last 5 minutes: who finds a browser that was left
+// open opens no doors.
+func (i *Identity) Fresh(s Session) bool {
+	return !s.Proven.IsZero() && i.config.Now().Sub(s.Proven) < provenLife
 }
 
 func (i *Identity) shown(r *http.Request) (token, bool) {
@@ -71,8 +94,8 @@ func (i *Identity) shown(r *http.Request) (token, bool) {
 	return token(c.Value), true
 }
 
-// begin starts a session of person.
-func (i *Identity) begin(ctx context.Context, tx *store.Tx, person string, life time.Duration) (token, time.Time, error) {
+// begin starts a session of person, proven at an instant or, if that is zero, not.
+func (i *Identity) begin(ctx context.Context, tx *store.Tx, person string, life time.Duration, proven time.Time) (token, time.Time, error) {
 	t, ends := newToken(), i.config.Now().Add(life)
 	if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE expires <= $1`, i.now()); err != nil {
 		return "", ends, fmt.Errorf("session: %w", err)
@@ -82,16 +105,25 @@ func (i *Identity) begin(ctx context.Context, tx *store.Tx, person string, life 
 	if err != nil {
 		return "", ends, fmt.Errorf("session: %w", err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO sessions (hash, person, expires) VALUES ($1, $2, $3)`, t.hash(), person, ends.UnixMicro())
+	_, err = tx.Exec(ctx, `INSERT INTO sessions (hash, person, expires, proven) VALUES ($1, $2, $3, $4)`, t.hash(), person, ends.UnixMicro(), micros(proven))
 	if err != nil {
 		return "", ends, fmt.Errorf("session: %w", err)
 	}
 	return t, ends, nil
 }
 
-// Token is the handler of POST /auth/token: it gives a program that is signed in a bearer token of its own for an hour.
+// end ends a session at once.
+func (i *Identity) end(ctx context.Context, tx *store.Tx, t token) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE hash = $1`, t.hash()); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	return nil
+}
+
+// Token is the handler of POST /auth/token: it gives a program that is signed in a bearer token of its own for an hour,
+// as proven as the session that asks.
 func (i *Identity) Token(w http.ResponseWriter, r *http.Request) {
-	p, err := i.Session(r)
+	s, err := i.SignedIn(r)
 	if errors.Is(err, ErrNoSession) {
 		http.Error(w, "請先登入。 Sign in first.", http.StatusUnauthorized)
 		return
@@ -100,7 +132,7 @@ func (i *Identity) Token(w http.ResponseWriter, r *http.Request) {
 	var ends time.Time
 	if err == nil {
 		err = i.db.Write(r.Context(), func(tx *store.Tx) error {
-			t, ends, err = i.begin(r.Context(), tx, p.ID, bearerLife)
+			t, ends, err = i.begin(r.Context(), tx, s.ID, bearerLife, s.Proven)
 			return err
 		})
 	}
@@ -116,10 +148,7 @@ func (i *Identity) Token(w http.ResponseWriter, r *http.Request) {
 // Logout is the handler of POST /auth/logout: the session ends at once, here and in the browser.
 func (i *Identity) Logout(w http.ResponseWriter, r *http.Request) {
 	if t, ok := i.shown(r); ok {
-		err := i.db.Write(r.Context(), func(tx *store.Tx) error {
-			_, err := tx.Exec(r.Context(), `DELETE FROM sessions WHERE hash = $1`, t.hash())
-			return err
-		})
+		err := i.db.Write(r.Context(), func(tx *store.Tx) error { return i.end(r.Context(), tx, t) })
 		if err != nil {
 			i.fail(w, "session not ended", err)
 			return

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/google/uuid"
@@ -22,7 +23,8 @@ const (
 	startCookie = "lobby_sign_in"
 	startLife   = 600 // seconds to sign in at the issuer
 	authPath    = "/auth"
-	maxName     = 100 // runes of a name that is taken over from the issuer
+	maxName     = 100         // runes of a name that is taken over from the issuer
+	justNow     = time.Minute // between signing in at the issuer and coming back, and between the two clocks
 )
 
 // start is what the browser keeps while its owner is at the issuer.
@@ -31,10 +33,11 @@ type start struct {
 	Nonce    string `json:"n"`
 	Verifier string `json:"v"`
 	Next     string `json:"t"`
+	StepUp   bool   `json:"u,omitempty"` // the issuer must ask who it is, signed in there or not
 }
 
-// Handler answers the routes of this package: GET /auth/login (?next=/path), GET /auth/callback, POST /auth/logout and
-// POST /auth/token. A POST that a browser sends for another site is refused.
+// Handler answers the routes of this package: GET /auth/login (?next=/path, and &step_up=1 to sign in anew), GET
+// /auth/callback, POST /auth/logout and POST /auth/token. A POST that a browser sends for another site is refused.
 func (i *Identity) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+authPath+"/login", i.Login)
@@ -74,14 +77,15 @@ func (i *Identity) oauth(p *oidc.Provider) *oauth2.Config {
 		RedirectURL: i.redirect(), Scopes: []string{oidc.ScopeOpenID, "profile"}}
 }
 
-// Login sends the browser to the issuer; afterwards it comes back to next.
+// Login sends the browser to the issuer; afterwards it comes back to next. With step_up the issuer must ask who it is even
+// of somebody who is signed in there.
 func (i *Identity) Login(w http.ResponseWriter, r *http.Request) {
 	p, err := i.issuer(oidc.ClientContext(r.Context(), i.config.Client))
 	if err != nil {
 		i.fail(w, "issuer not reached", err)
 		return
 	}
-	s := start{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: local(r.FormValue("next"))}
+	s := start{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: local(r.FormValue("next")), StepUp: r.FormValue("step_up") == "1"}
 	b, err := json.Marshal(s)
 	if err != nil {
 		i.fail(w, "sign-in not begun", err)
@@ -89,7 +93,11 @@ func (i *Identity) Login(w http.ResponseWriter, r *http.Request) {
 	}
 	http.SetCookie(w, i.cookie(startCookie, base64.RawURLEncoding.EncodeToString(b), authPath, startLife))
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, i.oauth(p).AuthCodeURL(s.State, oidc.Nonce(s.Nonce), oauth2.S256ChallengeOption(s.Verifier)), http.StatusSeeOther)
+	more := []oauth2.AuthCodeOption{oidc.Nonce(s.Nonce), oauth2.S256ChallengeOption(s.Verifier)}
+	if s.StepUp {
+		more = append(more, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
+	}
+	http.Redirect(w, r, i.oauth(p).AuthCodeURL(s.State, more...), http.StatusSeeOther)
 }
 
 // local keeps a path of this cloud and nothing that leads elsewhere.
@@ -100,8 +108,12 @@ func local(next string) string {
 	return next
 }
 
-// errSignIn says that the browser did not come back from where it was sent.
-var errSignIn = errors.New("sign-in did not begin here")
+// Errors of coming back from the issuer.
+var (
+	errSignIn  = errors.New("sign-in did not begin here")
+	errStale   = errors.New("the issuer did not ask anew who it is")
+	errAnother = errors.New("signed in anew as somebody else")
+)
 
 // Callback takes the browser back from the issuer and begins a session.
 func (i *Identity) Callback(w http.ResponseWriter, r *http.Request) {
@@ -111,6 +123,13 @@ func (i *Identity) Callback(w http.ResponseWriter, r *http.Request) {
 		who, err = i.exchange(oidc.ClientContext(r.Context(), i.config.Client), s, r.FormValue("code"))
 	}
 	http.SetCookie(w, i.cookie(startCookie, "", authPath, -1))
+	var before Session
+	if err == nil && s.StepUp {
+		before, err = i.SignedIn(r)
+		if errors.Is(err, ErrNoSession) { // it ended meanwhile: there is nobody to be the same as
+			err = nil
+		}
+	}
 	if err != nil {
 		i.config.Log.Warn("sign-in refused", "err", err)
 		http.Error(w, "登入沒有完成，請再試一次。 Sign-in did not complete; please try again.", http.StatusBadRequest)
@@ -122,9 +141,22 @@ func (i *Identity) Callback(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		t, _, err = i.begin(r.Context(), tx, person, i.config.Session)
+		if before.ID != "" && before.ID != person {
+			return errAnother
+		}
+		if old, ok := i.shown(r); ok && s.StepUp {
+			if err := i.end(r.Context(), tx, old); err != nil {
+				return err
+			}
+		}
+		t, _, err = i.begin(r.Context(), tx, person, i.config.Session, who.proven)
 		return err
 	})
+	if errors.Is(err, errAnother) {
+		i.config.Log.Warn("sign-in refused", "person", before.ID, "err", err)
+		http.Error(w, "這是另一個人的帳號。請用原來的帳號再登入一次，或先登出。 That is somebody else's account. Sign in with your own, or sign out first.", http.StatusForbidden)
+		return
+	}
 	if err != nil {
 		i.fail(w, "sign-in not kept", err)
 		return
@@ -150,7 +182,10 @@ func (i *Identity) started(r *http.Request) (start, error) {
 }
 
 // account is somebody as the issuer knows them.
-type account struct{ issuer, subject, name string }
+type account struct {
+	issuer, subject, name string
+	proven                time.Time // when they signed in anew; zero: nobody asked them to
+}
 
 func (i *Identity) exchange(ctx context.Context, s start, code string) (account, error) {
 	p, err := i.issuer(ctx)
@@ -170,13 +205,23 @@ func (i *Identity) exchange(ctx context.Context, s start, code string) (account,
 		return account{}, fmt.Errorf("id token: another nonce: %w", errSignIn)
 	}
 	var claims struct {
-		Name string `json:"name"`
+		Name     string `json:"name"`
+		AuthTime int64  `json:"auth_time"` // seconds
 	}
 	if err := id.Claims(&claims); err != nil {
 		return account{}, fmt.Errorf("id token: %w", err)
 	}
 	name := []rune(claims.Name)
-	return account{issuer: id.Issuer, subject: id.Subject, name: string(name[:min(len(name), maxName)])}, nil
+	who := account{issuer: id.Issuer, subject: id.Subject, name: string(name[:min(len(name), maxName)])}
+	if s.StepUp {
+		// An issuer that knows neither prompt nor max_age says nothing of when, or something old.
+		at := time.Unix(claims.AuthTime, 0)
+		if i.config.Now().Sub(at).Abs() > justNow {
+			return account{}, fmt.Errorf("id token: auth_time: %w", errStale)
+		}
+		who.proven = at
+	}
+	return who, nil
 }
 
 // keepPerson finds or makes the person of an account. An account without a name keeps the one that is known.

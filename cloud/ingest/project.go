@@ -170,7 +170,7 @@ type boxes struct {
 // Name is fleet.
 func (boxes) Name() string { return "fleet" }
 
-// Project takes in epochs, losses, applied revocations and answered wishes.
+// Project takes in epochs, losses, applied revocations, answered wishes and outcomes of commands.
 func (b boxes) Project(ctx context.Context, tx *store.Tx, l Logged) error {
 	switch l.Event.Type {
 	case wire.EpochStarted:
@@ -193,8 +193,29 @@ func (b boxes) Project(ctx context.Context, tx *store.Tx, l Logged) error {
 		return b.fleet.Revoked(ctx, tx, l.Gateway, r)
 	case wire.WishDone, wire.WishRefused:
 		return b.answered(ctx, tx, l)
+	case wire.CommandRefused, wire.CommandPulsed, wire.CommandOpened, wire.CommandUnknown:
+		return b.ended(ctx, tx, l)
 	}
 	return nil
+}
+
+func (b boxes) ended(ctx context.Context, tx *store.Tx, l Logged) error {
+	state, ok := map[string]fleet.CommandState{
+		wire.CommandRefused: fleet.CommandRefused, wire.CommandPulsed: fleet.CommandPulsed,
+		wire.CommandOpened: fleet.CommandOpened, wire.CommandUnknown: fleet.CommandUnknown,
+	}[l.Event.Type]
+	id, named := strings.CutPrefix(l.Event.Subject, "command/")
+	if !ok || !named || id == "" {
+		return fmt.Errorf("%s of %s: not a command", l.Event.Type, l.Event.Subject)
+	}
+	if l.Event.Version > 0 && !l.Newest {
+		return nil
+	}
+	var o wire.CommandOutcome
+	if err := json.Unmarshal(l.Event.Data, &o); err != nil {
+		return err
+	}
+	return b.fleet.Ended(ctx, tx, l.Gateway, id, state, o, l.Event.Wall, l.Newest)
 }
 
 func (b boxes) answered(ctx context.Context, tx *store.Tx, l Logged) error {

@@ -4,14 +4,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
 // defaultStay is how long a parcel may stay where the community has decided nothing.
 const defaultStay = 72
 
-// Taipei is the time of the buildings: it has had no summer time since 1979.
-func Taipei() *time.Location { return time.FixedZone("Asia/Taipei", 8*60*60) }
+// Taipei is the time of the buildings.
+func Taipei() *time.Location { return fleet.Taipei() }
 
 // Due is until when a parcel should be collected: the stay begins when the cloud knew of the parcel, since nobody is late
 // for what nobody was told, and never ends on a holiday. It is the cloud's word for people; the gateway judges by its own.

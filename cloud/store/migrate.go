@@ -28,6 +28,7 @@ type dialect struct {
 func (sqliteEngine) migrating() dialect {
 	return dialect{goose: goose.DialectSQLite3, words: map[string]string{
 		"blob":     "BLOB",
+		"postgres": "--",
 		"identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
 		"xid":      "BIGINT NOT NULL DEFAULT 0",
 	}}
@@ -36,6 +37,7 @@ func (sqliteEngine) migrating() dialect {
 func (postgresEngine) migrating() dialect {
 	return dialect{goose: goose.DialectPostgres, locked: true, words: map[string]string{
 		"blob":     "BYTEA",
+		"postgres": "",
 		"identity": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 		"xid":      "xid8 NOT NULL DEFAULT pg_current_xact_id()",
 	}}
@@ -45,8 +47,9 @@ var moduleName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,30}$`)
 
 // Migrate brings the tables of module up to its newest migration. The files NNNNN_name.sql (goose's form) stand at the
 // root of migrations or in its folder "migrations"; they may use these words: {{blob}} (a bytes type), {{identity}} (type
-// and primary key of a growing id), {{xid}} (a column for Tx.Settled). Each module has a version table of its own. A failed
-// migration leaves nothing behind; several replicas take turns.
+// and primary key of a growing id), {{xid}} (a column for Tx.Settled), {{postgres}} (at the beginning of a line that is for
+// PostgreSQL alone). Each module has a version table of its own. A failed migration leaves nothing behind; several
+// replicas take turns.
 func (db *DB) Migrate(ctx context.Context, module string, migrations fs.FS) error {
 	if !moduleName.MatchString(module) {
 		return fmt.Errorf("migrations of %q: not a module's name: %w", module, ErrMigration)
@@ -95,7 +98,7 @@ func (w worded) Open(name string) (fs.File, error) {
 	}
 	if at := strings.Index(text, "{{"); at >= 0 {
 		line := 1 + strings.Count(text[:at], "\n")
-		return nil, fmt.Errorf("%s:%d: unknown word, use {{blob}}, {{identity}} or {{xid}}: %w", name, line, ErrMigration)
+		return nil, fmt.Errorf("%s:%d: unknown word, use {{blob}}, {{identity}}, {{xid}} or {{postgres}}: %w", name, line, ErrMigration)
 	}
 	return &sqlFile{Reader: bytes.NewReader([]byte(text)), name: path.Base(name)}, nil
 }

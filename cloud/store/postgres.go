@@ -18,6 +18,7 @@ const (
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	uniqueViolation      = "23505"
+	exclusionViolation   = "23P01"
 )
 
 func openPostgres(ctx context.Context, dsn string) (*DB, error) {
@@ -58,6 +59,18 @@ func (postgresEngine) forUpdate() string { return " FOR UPDATE" }
 
 func (postgresEngine) settled(column string) string {
 	return column + " < pg_snapshot_xmin(pg_current_snapshot())"
+}
+
+func (postgresEngine) overlaps(err error) bool { return state(err) == exclusionViolation }
+
+func (postgresEngine) clock() string {
+	return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+}
+
+// Which cluster, which of its timelines (a promotion or a recovery to a point in time begins one), and which start.
+func (postgresEngine) timeline() string {
+	return "((SELECT system_identifier FROM pg_control_system()) || '/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)" +
+		" || '/' || CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000 AS BIGINT))"
 }
 
 func state(err error) string {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -12,7 +13,9 @@ import (
 )
 
 // sqliteEngine is SQLite in WAL mode: one connection writes, others read.
-type sqliteEngine struct{}
+type sqliteEngine struct {
+	life string // drawn when the file was opened
+}
 
 func openSQLite(ctx context.Context, dsn string) (*DB, error) {
 	if strings.Contains(dsn, "?") {
@@ -39,7 +42,7 @@ func openSQLite(ctx context.Context, dsn string) (*DB, error) {
 	}
 	reader.SetMaxOpenConns(readers())
 	reader.SetMaxIdleConns(readers())
-	return &DB{engine: sqliteEngine{}, writer: writer, reader: reader}, nil
+	return &DB{engine: sqliteEngine{life: rand.Text()}, writer: writer, reader: reader}, nil
 }
 
 func (sqliteEngine) bind(query string) string { return numbered(query) }
@@ -53,6 +56,13 @@ func (sqliteEngine) unique(err error) bool {
 func (sqliteEngine) reading() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 
 func (sqliteEngine) forUpdate() string { return "" }
+
+// What a file was restored from is not to be seen in it; whoever restores it opens it anew.
+func (e sqliteEngine) timeline() string { return "'" + e.life + "'" }
+
+func (sqliteEngine) clock() string { return "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)" }
+
+func (sqliteEngine) overlaps(error) bool { return false }
 
 // One writer commits in the order of its ids.
 func (sqliteEngine) settled(string) string { return "1 = 1" }

@@ -40,6 +40,9 @@ type engine interface {
 	migrating() dialect
 	forUpdate() string
 	settled(column string) string
+	clock() string
+	timeline() string
+	overlaps(err error) bool
 }
 
 // Open opens the database that dsn names: "file:/path/lobby.db" is SQLite, created when it is missing (the path is taken

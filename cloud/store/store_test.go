@@ -22,6 +22,11 @@ CREATE TABLE log (pos {{identity}}, xid {{xid}}, thing TEXT NOT NULL REFERENCES 
 INSERT INTO things (id, size) VALUES ('seed', 7);
 `)}}
 
+var spans = fstest.MapFS{"00001_spans.sql": {Data: []byte(`-- +goose Up
+CREATE TABLE spans (from_at BIGINT NOT NULL, to_at BIGINT NOT NULL);
+{{postgres}} ALTER TABLE spans ADD EXCLUDE USING gist (int8range(from_at, to_at) WITH &&);
+`)}}
+
 func migrated(t *testing.T, open func() *store.DB) *store.DB {
 	t.Helper()
 	db := open()

@@ -123,6 +123,14 @@ func (tx *Tx) QueryForUpdate(ctx context.Context, query string, args ...any) (*s
 // commit out of order.
 func (tx *Tx) Settled(column string) string { return tx.engine.settled(column) }
 
+// Clock is an expression for the database's own time, in microseconds: the one clock that all replicas share. It is read
+// when a row is judged, after any wait for its lock.
+func (tx *Tx) Clock() string { return tx.engine.clock() }
+
+// Timeline is an expression for a text that names this life of the database. It is another one after the server has been
+// restarted or promoted, and after the database was restored into another server; on SQLite, each time the file is opened.
+func (tx *Tx) Timeline() string { return tx.engine.timeline() }
+
 // Texts reads rows of one text column to their end and closes them.
 func Texts(rows *sql.Rows) ([]string, error) {
 	defer rows.Close()

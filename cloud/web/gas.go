@@ -71,7 +71,7 @@ func (w *web) gas(rw http.ResponseWriter, r *http.Request) {
 		w.Log.Error("page not made", "err", err)
 		v.Error, status = v.T.Trouble, http.StatusServiceUnavailable
 	}
-	w.show(rw, status, w.gasPage, v)
+	w.showPage(rw, status, "gas.html", v, v.T.Trouble)
 }
 
 func (w *web) gasHomes(ctx context.Context, who identity.Person, lang string) (all []gasHome, err error) {

@@ -20,13 +20,15 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
+	"github.com/ntpc-smart-community/lobby/cloud/once"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 )
 
-//go:embed home.html gas.html
+//go:embed *.html
 var pages embed.FS
 
 const maxForm = 4 << 10 // bytes of a posted form
@@ -36,27 +38,30 @@ const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-actio
 
 // Parts are what the page serves from.
 type Parts struct {
-	DB       *store.DB
-	Fleet    *fleet.Fleet
-	Identity *identity.Identity
-	Parcels  *parcels.Parcels
-	Now      func() time.Time
-	Log      *slog.Logger
+	DB         *store.DB
+	Fleet      *fleet.Fleet
+	Identity   *identity.Identity
+	Parcels    *parcels.Parcels
+	Facilities *facilities.Facilities
+	Once       *once.Keys
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 type web struct {
 	Parts
-	page, gasPage *template.Template
+	page *template.Template
 }
 
-// New makes the handler of GET /, GET /gas and POST /household-code.
+// New makes the handler of GET /, GET /gas, POST /household-code, and of all below /bookings and /doors.
 func New(p Parts) http.Handler {
-	parse := func(name string) *template.Template { return template.Must(template.ParseFS(pages, name)) }
-	w := &web{Parts: p, page: parse("home.html"), gasPage: parse("gas.html")}
+	w := &web{Parts: p, page: template.Must(template.ParseFS(pages, "*.html"))}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", w.home)
 	mux.HandleFunc("GET /gas", w.gas)
 	mux.HandleFunc("POST /household-code", w.mint)
+	w.bookingRoutes(mux)
+	w.doorRoutes(mux)
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		h := rw.Header()
@@ -112,6 +117,7 @@ type view struct {
 	Other  string // the other language
 	Person string // empty: not signed in
 	Homes  []home
+	Nav    nav
 	Error  string
 }
 
@@ -122,20 +128,26 @@ func (w *web) home(rw http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		v.Person = who.Name
 		v.Homes, err = w.homesOf(r.Context(), who, lang)
+		v.Nav = w.navOf(r.Context(), who, "/", lang)
 	}
 	status := http.StatusOK
 	if err != nil && !errors.Is(err, identity.ErrNoSession) {
 		w.Log.Error("page not made", "err", err)
 		v.Error, status = v.T.Trouble, http.StatusServiceUnavailable
 	}
-	w.show(rw, status, w.page, v)
+	w.show(rw, status, v)
 }
 
-func (w *web) show(rw http.ResponseWriter, status int, page *template.Template, v any) {
+func (w *web) show(rw http.ResponseWriter, status int, v view) {
+	w.showPage(rw, status, "home.html", v, v.T.Trouble)
+}
+
+// showPage shows one of the pages; trouble is what is said when it cannot be made.
+func (w *web) showPage(rw http.ResponseWriter, status int, name string, v any, trouble string) {
 	var b bytes.Buffer
-	if err := page.Execute(&b, v); err != nil {
+	if err := w.page.ExecuteTemplate(&b, name, v); err != nil {
 		w.Log.Error("page not made", "err", err)
-		http.Error(rw, wordsIn("zh").Trouble, http.StatusInternalServerError)
+		http.Error(rw, trouble, http.StatusInternalServerError)
 		return
 	}
 	rw.Header().Set("Content-Type", "text/html; charset=utf-8")

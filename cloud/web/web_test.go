@@ -23,7 +23,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := cloudtest.New(t, storetest.SQLite(t))
-	return &bench{b, web.New(web.Parts{DB: b.DB, Fleet: b.Fleet, Identity: b.Identity, Parcels: b.Parcels, Now: func() time.Time { return b.Now }, Log: b.Logger()})}
+	return &bench{b, web.New(web.Parts{DB: b.DB, Fleet: b.Fleet, Identity: b.Identity, Parcels: b.Parcels, Facilities: b.Facilities, Once: b.Once, Now: func() time.Time { return b.Now }, Log: b.Logger()})}
 }
 
 // get asks for the page as somebody.

@@ -20,11 +20,14 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/cloud/api"
+	"github.com/ntpc-smart-community/lobby/cloud/facilities"
+	"github.com/ntpc-smart-community/lobby/cloud/facilities/rules"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/gas"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
 	"github.com/ntpc-smart-community/lobby/cloud/notify"
+	"github.com/ntpc-smart-community/lobby/cloud/once"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 	"github.com/ntpc-smart-community/lobby/cloud/store/storetest"
@@ -81,15 +84,20 @@ type Bench struct {
 	Now  time.Time
 	Log  *lockedBuffer
 
-	Fleet    *fleet.Fleet
-	Identity *identity.Identity
-	Ingest   *ingest.Ingest
-	Parcels  *parcels.Parcels
-	API      *api.API
-	boxes    map[string]ed25519.PrivateKey
-	heads    map[string]*head
-	pulses   uint64
-	readings map[string]*head // of each gateway's telemetry
+	Fleet      *fleet.Fleet
+	Identity   *identity.Identity
+	Ingest     *ingest.Ingest
+	Parcels    *parcels.Parcels
+	Facilities *facilities.Facilities
+	Once       *once.Keys
+	API        *api.API
+	boxes      map[string]ed25519.PrivateKey
+	heads      map[string]*head
+	pulses     uint64
+	readings   map[string]*head // of each gateway's telemetry
+
+	mu   sync.Mutex
+	sent []fleet.Message
 }
 
 type head struct {
@@ -133,17 +141,18 @@ func New(t *testing.T, dsn string) *Bench {
 	for _, migrate := range []func() error{
 		func() error { return fleet.Migrate(t.Context(), b.DB) }, func() error { return identity.Migrate(t.Context(), b.DB) },
 		func() error { return ingest.Migrate(t.Context(), b.DB) }, func() error { return parcels.Migrate(t.Context(), b.DB) },
-		func() error { return gas.Migrate(t.Context(), b.DB) }, func() error { return notify.Migrate(t.Context(), b.DB) },
+		func() error { return notify.Migrate(t.Context(), b.DB) }, func() error { return facilities.Migrate(t.Context(), b.DB) },
+		func() error { return once.Migrate(t.Context(), b.DB) }, func() error { return gas.Migrate(t.Context(), b.DB) },
 	} {
 		b.Must(migrate())
 	}
 	log := slog.New(slog.NewJSONHandler(b.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	now := func() time.Time { return b.Now }
 	b.Identity = identity.New(b.DB, identity.Config{Issuer: "https://sign-in.example", ClientID: "lobby", Public: "https://lobby.example", Now: now, Log: log})
-	b.Fleet = fleet.New(b.DB, b.Keys, fleet.Options{Sources: []fleet.PartSource{b.Identity, parcels.Documents{}}, Log: log})
-	b.Ingest = ingest.New(b.DB, b.Fleet, []ingest.Projection{parcels.Projection{}, gas.Projection{}, notify.Projection{}}, ingest.Options{Now: now, Log: log})
-	b.Parcels = parcels.New(b.Fleet)
-	b.API = api.New(api.Parts{DB: b.DB, Fleet: b.Fleet, Identity: b.Identity, Ingest: b.Ingest, Parcels: b.Parcels, Now: now, Log: log, Version: "test"})
+	b.Fleet = fleet.New(b.DB, b.Keys, fleet.Options{Publish: b.publish, Sources: []fleet.PartSource{b.Identity, parcels.Documents{}, facilities.Documents{Now: now}}, Log: log})
+	b.Ingest = ingest.New(b.DB, b.Fleet, []ingest.Projection{parcels.Projection{}, gas.Projection{}, notify.Projection{}, facilities.Projection{Fleet: b.Fleet}}, ingest.Options{Now: now, Log: log})
+	b.Parcels, b.Facilities, b.Once = parcels.New(b.Fleet), facilities.New(b.Fleet), once.New(b.DB)
+	b.API = api.New(api.Parts{DB: b.DB, Fleet: b.Fleet, Identity: b.Identity, Ingest: b.Ingest, Parcels: b.Parcels, Facilities: b.Facilities, Once: b.Once, Now: now, Log: log, Version: "test"})
 	b.people()
 	return b
 }
@@ -163,7 +172,7 @@ func (b *Bench) makeKeys() {
 	root, err := fleet.LoadRoot(filepath.Join(b.dir, "root.key"))
 	b.Must(err)
 	set := wire.KeySet{Fleet: "test", Version: 1}
-	for _, use := range []string{fleet.UseState, fleet.UseAnswer, fleet.UseSeal} {
+	for _, use := range []string{fleet.UseState, fleet.UseAnswer, fleet.UseCommand, fleet.UseTicket, fleet.UseSeal} {
 		k, err := fleet.CreateKey(b.dir, use+"-1", use, until)
 		b.Must(err)
 		set.Keys = append(set.Keys, k)
@@ -189,6 +198,10 @@ func (b *Bench) people() {
 			b.Must(parcels.Import(b.T.Context(), tx, site, parcels.Desk{
 				Couriers: []wire.Courier{{ID: "black", Name: "黑貓 " + site, To: 1440, Until: wire.At(b.Now.AddDate(1, 0, 0))}},
 				Guards:   []wire.Guard{{ID: "chen", Masked: "陳○明", Until: wire.At(b.Now.AddDate(1, 0, 0))}},
+			}))
+			b.Must(facilities.Import(b.T.Context(), tx, b.Fleet, site, []facilities.Facility{
+				{ID: "ktv", Gateway: site + "-gw", Door: "ktv", Name: "KTV", English: "KTV room", Facility: rules.Facility{Slot: 60, From: 8 * 60, To: 23 * 60}},
+				{ID: "gym", Gateway: site + "-gw", Door: "gym", Name: "健身房", English: "Gym", Once: true, Facility: rules.Facility{Slot: 60, From: 6 * 60, To: 22 * 60}},
 			}))
 		}
 		b.load(tx, strings.ReplaceAll(community("site-a",
@@ -219,6 +232,53 @@ func (b *Bench) load(tx *store.Tx, text string) {
 	c, err := identity.ReadCommunity("c.yaml", []byte(text))
 	b.Must(err)
 	b.Must(identity.Import(b.T.Context(), tx, c))
+}
+
+// publish keeps what goes to gateways.
+func (b *Bench) publish(topic string, payload []byte) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sent = append(b.sent, fleet.Message{Topic: topic, Payload: payload})
+	return nil
+}
+
+// Sent is what has gone to gateways on a topic.
+func (b *Bench) Sent(topic string) (all [][]byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.sent {
+		if m.Topic == topic {
+			all = append(all, m.Payload)
+		}
+	}
+	return all
+}
+
+// Prove has somebody sign in anew, now.
+func (b *Bench) Prove(who string) {
+	b.T.Helper()
+	b.Write(func(tx *store.Tx) error {
+		sum := sha256.Sum256([]byte(who))
+		_, err := tx.Exec(b.T.Context(), `UPDATE sessions SET proven = $1 WHERE hash = $2`, b.Now.UnixMicro(), sum[:])
+		return err
+	})
+}
+
+// Book books a slot for a household of site-a, as the page does.
+func (b *Bench) Book(facility, household string, from time.Time) facilities.Booking {
+	b.T.Helper()
+	var out facilities.Booking
+	b.Write(func(tx *store.Tx) (err error) {
+		out, _, err = b.Facilities.Book(b.T.Context(), tx, facilities.Wanted{Site: "site-a", Facility: facility, Household: household, Person: "p", From: wire.At(from)}, b.Now)
+		return err
+	})
+	return out
+}
+
+// Door has the gateway of site-a report a door's state, and what came of it.
+func (b *Bench) Door(kind, id string, version uint64, state wire.Door, data any) {
+	b.T.Helper()
+	b.Send("site-a-gw", wire.Event{Type: kind, Subject: "door/" + id, Version: version, State: Raw(state), Data: Raw(data)})
 }
 
 // Write runs fn in a transaction.
@@ -341,7 +401,7 @@ func (b *Bench) Digest() string {
 	b.T.Helper()
 	var out strings.Builder
 	b.Must(b.DB.Read(b.T.Context(), func(tx *store.Tx) error {
-		for _, table := range []string{"wishes", "parcels", "parcel_pins", "credentials", "couriers", "guards", "notices", "documents", "log"} {
+		for _, table := range []string{"wishes", "parcels", "parcel_pins", "credentials", "couriers", "guards", "notices", "documents", "log", "facilities", "bookings", "revocations", "commands", "once"} {
 			var n int
 			if err := tx.QueryRow(b.T.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
 				return err

@@ -85,7 +85,8 @@ var forbidden = []struct {
 	{"cloud/parcels", "cloud/notify", nil, "modules do not know each other: what one tells another is an event or a job"},
 	{"cloud/notify", "cloud/parcels", nil, "modules do not know each other: what one tells another is an event or a job"},
 	{"cloud/gas", "cloud/...", []string{"cloud/store/...", "cloud/fleet", "cloud/ingest", "cloud/identity"}, "modules do not know each other: what one tells another is an event or a job"},
-	{"cloud/facilities", "cloud/...", []string{"cloud/store/...", "cloud/fleet", "cloud/ingest", "cloud/identity"}, "modules do not know each other: what one tells another is an event or a job"},
+	{"cloud/facilities", "cloud/...", []string{"cloud/facilities/rules", "cloud/store/...", "cloud/fleet", "cloud/ingest", "cloud/identity"}, "modules do not know each other: what one tells another is an event or a job"},
+	{"cloud/once", "cloud/...", []string{"cloud/store/..."}, "what is done once is the asker's business"},
 	{"cloud/parcels", "cloud/api", nil, "the API mounts modules, not the other way round"},
 	{"cloud/notify", "cloud/api", nil, "the API mounts modules, not the other way round"},
 }

@@ -27,6 +27,7 @@ type town struct {
 	cloud, issuer string
 	people        *identity.Identity
 	now           time.Time
+	behind        time.Duration // the issuer's clock
 	log           *strings.Builder
 }
 
@@ -41,7 +42,7 @@ func newTown(t *testing.T, db *store.DB) *town {
 	b := httptest.NewServer(mux)
 	t.Cleanup(b.Close)
 	w.issuer, w.cloud = a.URL, b.URL
-	i, err := issuer.New(issuer.Config{URL: a.URL, Now: now, Accounts: []issuer.Account{{Subject: "p1", Name: "陳大明"}, {Subject: "p2", Name: "林美"}},
+	i, err := issuer.New(issuer.Config{URL: a.URL, Now: func() time.Time { return w.now.Add(-w.behind) }, Accounts: []issuer.Account{{Subject: "p1", Name: "陳大明"}, {Subject: "p2", Name: "林美"}},
 		Clients: []issuer.Client{{ID: "lobby", Redirect: b.URL + "/auth/callback"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +61,14 @@ func newTown(t *testing.T, db *store.DB) *town {
 			return
 		}
 		io.WriteString(rw, p.Name)
+	})
+	mux.HandleFunc("GET /fresh", func(rw http.ResponseWriter, r *http.Request) {
+		s, err := w.people.SignedIn(r)
+		if err == nil && w.people.Fresh(s) {
+			io.WriteString(rw, s.Name)
+			return
+		}
+		http.Error(rw, "not fresh", http.StatusForbidden)
 	})
 	return w
 }
@@ -90,7 +99,12 @@ func body(t *testing.T, answer *http.Response, err error) string {
 // page opens the sign-in and gives the address that the page's form is posted to.
 func (w *town) page(t *testing.T, c *http.Client, next string) string {
 	t.Helper()
-	answer, err := c.Get(w.cloud + "/auth/login?next=" + url.QueryEscape(next))
+	return w.pageOf(t, c, "/auth/login?next="+url.QueryEscape(next))
+}
+
+func (w *town) pageOf(t *testing.T, c *http.Client, login string) string {
+	t.Helper()
+	answer, err := c.Get(w.cloud + login)
 	text := body(t, answer, err)
 	if answer.Request.URL.Path != "/authorize" || !strings.Contains(text, "陳大明") {
 		t.Fatalf("sign-in leads to %s: %s", answer.Request.URL, text)
@@ -254,6 +268,83 @@ func TestSessionEnds(t *testing.T) {
 	if got := w.me(t, c); got != "nobody" {
 		t.Errorf("after 12 hours: %s", got)
 	}
+}
+
+// What opens doors asks who it is once more, of the same person, just now; a mere session is not enough.
+func TestSigningInAnew(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, open func() *store.DB) {
+		w, c := newTown(t, open()), browser(t)
+		get := func(path string) string {
+			t.Helper()
+			answer, err := c.Get(w.cloud + path)
+			return strings.TrimSpace(body(t, answer, err))
+		}
+		pick := func(page, account string) (int, string) {
+			t.Helper()
+			answer, err := c.PostForm(page, url.Values{"account": {account}})
+			text := strings.TrimSpace(body(t, answer, err))
+			return answer.StatusCode, text
+		}
+		const anew = "/auth/login?step_up=1&next=%2Ffresh"
+		pick(w.page(t, c, "/me"), "p1")
+		if got := get("/fresh"); got != "not fresh" {
+			t.Errorf("after a plain sign-in: %s", got)
+		}
+		old := c.Jar.Cookies(mustURL(t, w.cloud))
+		page := w.pageOf(t, c, anew)
+		if q := mustURL(t, page).Query(); q.Get("prompt") != "login" || q.Get("max_age") != "0" {
+			t.Errorf("the issuer is asked %s; want prompt=login and max_age=0", q)
+		}
+		if status, text := pick(page, "p2"); status != http.StatusForbidden || !strings.Contains(text, "另一個人") {
+			t.Errorf("as somebody else = %d %s; want 403", status, text)
+		}
+		if me, fresh := get("/me"), get("/fresh"); me != "陳大明" || fresh != "not fresh" {
+			t.Errorf("after that: %s, %s; want the session as it was", me, fresh)
+		}
+		for _, behind := range []time.Duration{2 * time.Minute, -2 * time.Minute} {
+			w.behind = behind
+			if status, text := pick(w.pageOf(t, c, anew), "p1"); status != http.StatusBadRequest {
+				t.Errorf("signed in %s ago = %d %s; want 400", behind, status, text)
+			}
+		}
+		w.behind = 0
+		if status, text := pick(w.pageOf(t, c, anew), "p1"); status != http.StatusOK || text != "陳大明" {
+			t.Errorf("signed in anew = %d %s", status, text)
+		}
+		thief := browser(t)
+		thief.Jar.SetCookies(mustURL(t, w.cloud), old)
+		if got := w.me(t, thief); got != "nobody" {
+			t.Errorf("the session before it lives on: %s", got)
+		}
+		w.now = w.now.Add(4*time.Minute + 50*time.Second)
+		answer, err := c.Post(w.cloud+"/auth/token", "", nil)
+		var given struct{ Token string }
+		if err := json.Unmarshal([]byte(body(t, answer, err)), &given); err != nil {
+			t.Fatal(err)
+		}
+		program := func() string {
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, w.cloud+"/fresh", nil)
+			r.Header.Set("Authorization", "Bearer "+given.Token)
+			answer, err := http.DefaultClient.Do(r)
+			return strings.TrimSpace(body(t, answer, err))
+		}
+		if own, its := get("/fresh"), program(); own != "陳大明" || its != "陳大明" {
+			t.Errorf("almost five minutes later: %s, a program %s", own, its)
+		}
+		w.now = w.now.Add(20 * time.Second)
+		if own, its, me := get("/fresh"), program(), get("/me"); own != "not fresh" || its != "not fresh" || me != "陳大明" {
+			t.Errorf("five minutes later: %s, a program %s, signed in as %s", own, its, me)
+		}
+	})
+}
+
+func mustURL(t *testing.T, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
 func TestAbsentIssuerIsSaid(t *testing.T) {

@@ -1,7 +1,8 @@
 // Package issuer is the demo's sign-in page: an OpenID Connect issuer in memory, where one picks an account from a list.
 //
-// It speaks the authorization code flow with PKCE (S256) to public clients and signs with ES256. It asks for no password
-// and is for loopback only; a city brings its own issuer.
+// It speaks the authorization code flow with PKCE (S256) to public clients and signs with ES256. It remembers nobody: every
+// sign-in asks who it is, so that prompt=login and max_age are always met, prompt=none never is, and auth_time is when the
+// account was picked. It asks for no password and is for loopback only; a city brings its own issuer.
 package issuer
 
 import (
@@ -17,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -68,6 +70,7 @@ type Issuer struct {
 type grant struct {
 	client, redirect, nonce, challenge string
 	account                            Account
+	picked                             time.Time // auth_time
 	until                              time.Time
 }
 
@@ -111,6 +114,8 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 		"code_challenge_methods_supported":      []string{"S256"},
 		"token_endpoint_auth_methods_supported": []string{"none"},
 		"scopes_supported":                      []string{"openid", "profile"},
+		"prompt_values_supported":               []string{"none", "login", "select_account"},
+		"claims_supported":                      []string{"iss", "sub", "aud", "iat", "exp", "nonce", "auth_time", "name"},
 	})
 }
 
@@ -130,10 +135,41 @@ func (i *Issuer) asked(r *http.Request) (grant, error) {
 		return grant{}, errors.New("response_type must be code")
 	case !slices.Contains(strings.Fields(get("scope")), "openid"):
 		return grant{}, errors.New("scope must hold openid")
+	case !knownPrompt(get("prompt")):
+		return grant{}, errors.New("prompt must be none alone, or login or select_account")
+	case !seconds(get("max_age")):
+		return grant{}, errors.New("max_age must be a number of seconds")
 	case get("code_challenge_method") != "S256" || len(get("code_challenge")) != base64.RawURLEncoding.EncodedLen(sha256.Size):
 		return grant{}, errors.New("code_challenge must be of method S256")
 	}
 	return grant{client: get("client_id"), redirect: get("redirect_uri"), nonce: get("nonce"), challenge: get("code_challenge")}, nil
+}
+
+// knownPrompt takes prompt as OpenID Connect Core 3.1.2.1 has it, consent apart: there is nothing to consent to.
+func knownPrompt(prompt string) bool {
+	words := strings.Fields(prompt)
+	for _, w := range words {
+		if w != "login" && w != "select_account" && (w != "none" || len(words) > 1) {
+			return false
+		}
+	}
+	return true
+}
+
+// seconds takes a max_age, or none.
+func seconds(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 31)
+	return text == "" || err == nil
+}
+
+// unseen sends the browser back at once if nobody may be asked: prompt=none, and nobody is signed in here.
+func (i *Issuer) unseen(w http.ResponseWriter, r *http.Request, g grant) bool {
+	if strings.TrimSpace(r.FormValue("prompt")) != "none" {
+		return false
+	}
+	q := url.Values{"error": {"login_required"}, "state": {r.FormValue("state")}, "iss": {i.config.URL}}
+	http.Redirect(w, r, g.redirect+"?"+q.Encode(), http.StatusSeeOther)
+	return true
 }
 
 // authorize takes the account that was picked: the parameters of the page, and account.
@@ -143,12 +179,16 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if i.unseen(w, r, g) {
+		return
+	}
 	at := slices.IndexFunc(i.config.Accounts, func(a Account) bool { return a.Subject == r.PostFormValue("account") })
 	if at < 0 {
 		http.Error(w, "no such account", http.StatusBadRequest)
 		return
 	}
-	g.account, g.until = i.config.Accounts[at], i.config.Now().Add(codeLife)
+	g.account, g.picked = i.config.Accounts[at], i.config.Now()
+	g.until = g.picked.Add(codeLife)
 	code := rand.Text()
 	if !i.keep(code, g) {
 		http.Error(w, "too many sign-ins under way", http.StatusServiceUnavailable)
@@ -217,7 +257,7 @@ func (i *Issuer) sign(g grant) (string, error) {
 	now := i.config.Now()
 	return jwt.Signed(signer).Claims(jwt.Claims{Issuer: i.config.URL, Subject: g.account.Subject, Audience: jwt.Audience{g.client},
 		IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(tokenLife))}).
-		Claims(map[string]any{"nonce": g.nonce, "name": g.account.Name}).Serialize()
+		Claims(map[string]any{"nonce": g.nonce, "name": g.account.Name, "auth_time": g.picked.Unix()}).Serialize()
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

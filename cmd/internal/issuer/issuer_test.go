@@ -130,6 +130,49 @@ func TestCodeIsSpentOnceAndSoon(t *testing.T) {
 	}
 }
 
+// It remembers nobody: when somebody signed in is when the account was picked, not when the code was exchanged, and nobody
+// can be signed in unasked.
+func TestEverySignInAsks(t *testing.T) {
+	b := start(t, "")
+	verifier := oauth2.GenerateVerifier()
+	for _, prompt := range []string{"", "login", "select_account login"} {
+		address := b.oauth.AuthCodeURL("the state", oidc.Nonce("n"), oauth2.S256ChallengeOption(verifier),
+			oauth2.SetAuthURLParam("prompt", prompt), oauth2.SetAuthURLParam("max_age", "0"))
+		answer, err := http.Get(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || strings.Contains(string(text), "once more") != strings.Contains(prompt, "login") {
+			t.Errorf("prompt %q: %s, %v", prompt, text, err)
+		}
+		picked := b.now
+		to, err := post(t, address, url.Values{"account": {"p1"}}).Location()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.now = b.now.Add(30 * time.Second)
+		token, err := b.oauth.Exchange(t.Context(), to.Query().Get("code"), oauth2.VerifierOption(verifier))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := token.Extra("id_token").(string)
+		id, err := b.verify.Verify(t.Context(), raw)
+		var claims struct {
+			AuthTime int64 `json:"auth_time"`
+		}
+		if err != nil || id.Claims(&claims) != nil || claims.AuthTime != picked.Unix() {
+			t.Errorf("prompt %q: auth_time %d, %v; want %d", prompt, claims.AuthTime, err, picked.Unix())
+		}
+	}
+	quiet := b.oauth.AuthCodeURL("the state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("prompt", "none"))
+	to, err := post(t, quiet, url.Values{"account": {"p1"}}).Location()
+	if err != nil || to.Query().Get("error") != "login_required" || to.Query().Get("state") != "the state" || to.Query().Get("code") != "" {
+		t.Errorf("prompt=none leads to %s, %v; want login_required", to, err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	b := start(t, "")
 	good, err := url.Parse(b.oauth.AuthCodeURL("s", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
@@ -139,7 +182,7 @@ func TestRefusals(t *testing.T) {
 	tests := []struct{ name, key, value string }{
 		{"client", "client_id", "other"}, {"redirect", "redirect_uri", "http://evil.example/"}, {"type", "response_type", "token"},
 		{"scope", "scope", "profile"}, {"plain challenge", "code_challenge_method", "plain"}, {"no challenge", "code_challenge", ""},
-		{"account", "account", "nobody"},
+		{"account", "account", "nobody"}, {"prompt", "prompt", "consent"}, {"none and more", "prompt", "none login"}, {"age", "max_age", "-1"}, {"age in words", "max_age", "soon"},
 	}
 	for _, tt := range tests {
 		q := good.Query()

@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 // choose shows the accounts; picking one posts the same parameters and account.
@@ -14,8 +16,11 @@ func (i *Issuer) choose(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if i.unseen(w, r, g) {
+		return
+	}
 	var out bytes.Buffer
-	err = page().Execute(&out, map[string]any{"Style": i.config.Style, "Accounts": i.config.Accounts, "Query": r.URL.Query()})
+	err = page().Execute(&out, map[string]any{"Style": i.config.Style, "Accounts": i.config.Accounts, "Query": r.URL.Query(), "Anew": slices.Contains(strings.Fields(r.FormValue("prompt")), "login")})
 	if err != nil {
 		http.Error(w, "cannot show the page", http.StatusInternalServerError)
 		return
@@ -41,7 +46,8 @@ func page() *template.Template {
 <main class="page page-narrow">
 <header><h1>登入 <span lang="en" class="muted">Sign in</span></h1>
 <p class="muted">示範用的登入頁：選一個人，不需密碼。</p>
-<p class="hint" lang="en">The demo's sign-in page: pick somebody, no password.</p></header>
+<p class="hint" lang="en">The demo's sign-in page: pick somebody, no password.</p>
+{{if .Anew}}<p class="banner"><span>接下來的動作要再確認一次身分：請選您自己。 <span lang="en">What comes next asks who you are once more: pick yourself.</span></span></p>{{end}}</header>
 <form method="post" class="stack">
 {{range $name, $values := .Query}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">
 {{end}}{{end}}{{range .Accounts}}<button class="item card" name="account" value="{{.Subject}}"><span class="item-body"><span class="item-title">{{.Name}}</span>{{with .Note}} <span class="item-line">{{.}}</span>{{end}}</span></button>
