@@ -7,7 +7,7 @@ type Reading struct {
 	Litres   int64    `json:"litres"`             // as seen; of bad: the last good total, or 0
 	Serial   string   `json:"serial,omitempty"`   // as the meter says
 	Quality  string   `json:"quality"`            // good, bad, identity_mismatch, backwards, jump
-	Code     string   `json:"code,omitempty"`     // of bad: silent, gone, refused, value
+	Code     string   `json:"code,omitempty"`     // of bad: silent, gone, busy, refused, value, failed
 	Rollover bool     `json:"rollover,omitempty"` // the total passed its end: Litres has begun again
 	Last     *Good    `json:"last,omitempty"`     // the last good reading before this one
 	Until    Micros   `json:"until,omitempty"`    // with an uncertain clock: observed between Last.At and Until at the latest
