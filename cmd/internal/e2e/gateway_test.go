@@ -50,9 +50,14 @@ func settings(t *testing.T) string {
 
 func run(t *testing.T) *box {
 	t.Helper()
+	return runWith(t, func(*building.Building) string { return settings(t) })
+}
+
+// runWith runs a gateway with the configuration that is made for its building.
+func runWith(t *testing.T, text func(*building.Building) string) *box {
+	t.Helper()
 	b := &box{dir: t.TempDir()}
 	b.file = filepath.Join(b.dir, "gateway.yaml")
-	b.write(t, settings(t))
 	if err := os.Mkdir(filepath.Join(b.dir, "tty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +65,7 @@ func run(t *testing.T) *box {
 	if b.sim, err = building.Open(demoBuilding(t), filepath.Join(b.dir, "tty")); err != nil {
 		t.Fatal(err)
 	}
+	b.write(t, text(b.sim))
 	ctx, cancel := context.WithCancel(context.Background())
 	group, ctx := errgroup.WithContext(ctx)
 	ready := make(chan gateway.Addresses, 1)
@@ -118,6 +124,11 @@ type healthz struct {
 		ID     string `json:"id"`
 		Online bool   `json:"online"`
 	} `json:"devices"`
+	Meters []struct {
+		ID      string `json:"id"`
+		Quality string `json:"quality"`
+		Litres  int64  `json:"litres"` // the last good total
+	} `json:"meters"`
 }
 
 func (b *box) get(t *testing.T, address string) string {
