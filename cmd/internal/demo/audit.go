@@ -19,6 +19,7 @@ import (
 type healthSeen struct {
 	Undelivered int         `json:"undelivered"`
 	Connected   bool        `json:"connected"`
+	Clock       string      `json:"clock"`
 	Log         []wire.Head `json:"log"`
 	Devices     []struct {
 		ID     string `json:"id"`

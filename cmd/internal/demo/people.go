@@ -158,6 +158,11 @@ type buildingState struct {
 		Name string `json:"name"`
 		Path string `json:"path"`
 	} `json:"lines"`
+	Meters []struct {
+		ID     string `json:"id"`
+		Litres int64  `json:"litres"`
+	} `json:"meters"`
+	Doors []doorSeen `json:"doors"`
 }
 
 func (h hand) state(ctx context.Context) (buildingState, error) {
@@ -168,9 +173,6 @@ func (h hand) state(ctx context.Context) (buildingState, error) {
 	}
 	if err == nil {
 		err = json.Unmarshal(b, &s)
-	}
-	if err == nil && len(s.Banks) == 0 {
-		err = errors.New("building: no bank")
 	}
 	return s, err
 }

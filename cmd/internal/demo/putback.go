@@ -269,10 +269,15 @@ func (t *tour) unplugged(ctx context.Context) error {
 func (t *tour) online(ctx context.Context, want bool) error {
 	return until(ctx, fmt.Sprintf("boards online: %t", want), func() (bool, any, error) {
 		h, err := t.health(ctx)
-		yes := len(h.Devices) > 0
+		boards, right := 0, 0
 		for _, d := range h.Devices {
-			yes = yes && d.Online == want
+			if strings.HasPrefix(d.ID, "locker/") {
+				boards++
+				if d.Online == want {
+					right++
+				}
+			}
 		}
-		return err == nil && yes, h.Devices, err
+		return err == nil && boards > 0 && right == boards, h.Devices, err
 	})
 }

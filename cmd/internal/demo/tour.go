@@ -27,8 +27,10 @@ type Step struct {
 type tour struct {
 	d                          *Demo
 	screen                     screen
+	terminal                   terminal
 	hand                       hand
 	chen, lin, manager         person
+	operator                   person
 	chenHome, linHome          household
 	site                       string
 	courier, chenCode, linCode string     // codes
@@ -42,10 +44,11 @@ type tour struct {
 func Tour(ctx context.Context, d *Demo, out io.Writer) (bool, error) {
 	client := &http.Client{Timeout: 20 * time.Second}
 	t := &tour{
-		d:       d,
-		screen:  screen{"http://" + local(d.Ports.Kiosk), client},
-		hand:    hand{"http://" + local(d.Ports.Building), client},
-		secrets: map[string]string{},
+		d:        d,
+		screen:   screen{"http://" + local(d.Ports.Kiosk), client},
+		terminal: terminal{"http://" + local(d.Ports.Kiosk), client},
+		hand:     hand{"http://" + local(d.Ports.Building), client},
+		secrets:  map[string]string{},
 	}
 	if d.Seed != 0 {
 		t.chance = rand.New(rand.NewPCG(d.Seed, 0x70e4))
@@ -64,6 +67,11 @@ func Tour(ctx context.Context, d *Demo, out io.Writer) (bool, error) {
 		{"gateway's store put back: a fork, a new epoch", t.rolledBack},
 		{"cloud's database put back: it asks again, nobody is told twice", t.restored},
 		{"board unplugged, and back under another name", t.unplugged},
+		{"meters are read right while a fifth of their answers come late", t.metered},
+		{"a ticket opens its door with the link cut, in its time, once", t.ticketed},
+		{"a manager opens a door from afar; no forgery opens one", t.fromAfar},
+		{"booted in 1970 and in 2040: parcels go on, what has ended stays so", t.clocks},
+		{"an operator sees a device go and come back", t.operated},
 	}
 	for i, step := range steps {
 		t.seen = map[string]any{}
@@ -122,7 +130,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // prepare signs people in and asks for codes: each is minted at the gateway and comes up sealed.
 func (t *tour) prepare(ctx context.Context) (err error) {
 	api := "http://" + local(t.d.Ports.API)
-	for account, p := range map[string]*person{"chen": &t.chen, "lin": &t.lin, "manager": &t.manager} {
+	for account, p := range map[string]*person{"chen": &t.chen, "lin": &t.lin, "manager": &t.manager, "operator": &t.operator} {
 		if *p, err = signIn(ctx, api, account); err != nil {
 			return err
 		}
