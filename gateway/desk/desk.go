@@ -39,19 +39,9 @@ func New(service Parcels, look fs.FS, o Options) *Desk {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{parcels: service, o: o, sessions: newSessions()}
+	words, files := page.Compiled(own)
+	d := &Desk{parcels: service, o: o, words: words, sessions: newSessions()}
 	d.pages = template.Must(template.New("").Funcs(template.FuncMap{"both": both, "named": named}).ParseFS(own, "templates/*.html"))
-	words, err := fs.Sub(own, "words")
-	if err != nil {
-		panic(err) // compiled in
-	}
-	if d.words, err = page.LoadWords(words); err != nil {
-		panic(err) // compiled in; a test reads every message
-	}
-	files, err := fs.Sub(own, "files")
-	if err != nil {
-		panic(err)
-	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /look/", page.Files("/look/", look))
 	mux.Handle("GET /desk/", page.Files("/desk/", files))
