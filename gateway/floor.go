@@ -29,8 +29,8 @@ type floor struct {
 	shape []config.Locker
 	stop  func()
 
-	service     atomic.Pointer[parcels.Service]
-	kiosk, desk atomic.Pointer[http.Handler]
+	service               atomic.Pointer[parcels.Service]
+	kiosk, terminal, desk atomic.Pointer[http.Handler] // terminal: none without doors
 }
 
 func newFloor(d *daemon) *floor {

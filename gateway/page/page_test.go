@@ -86,6 +86,9 @@ func TestDatesAndSpans(t *testing.T) {
 	if got := Day(English, at); got != "Wed 25 Nov" {
 		t.Errorf("Day = %q", got)
 	}
+	if got := BothTimes(English, at); got != (Text{English, "Wed 25 Nov, 00:30", "11/25（三）00:30"}) {
+		t.Errorf("BothTimes = %+v", got)
+	}
 	if got := Clock(at); got != "00:30" {
 		t.Errorf("Clock = %q", got)
 	}

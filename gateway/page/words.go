@@ -139,6 +139,17 @@ func BothDays(first Lang, t time.Time) Text {
 	return Text{Lang: first, Main: Day(first, t), Under: Day(first.Other(), t)}
 }
 
+// BothTimes returns the date and time of day of t in both languages: 11/26（四）20:00 and Thu 26 Nov, 20:00.
+func BothTimes(first Lang, t time.Time) Text {
+	at := func(l Lang) string {
+		if l == English {
+			return Day(l, t) + ", " + Clock(t)
+		}
+		return Day(l, t) + Clock(t)
+	}
+	return Text{Lang: first, Main: at(first), Under: at(first.Other())}
+}
+
 // Local returns t in the time of New Taipei City, which knows no summer time.
 func Local(t time.Time) time.Time { return t.In(time.FixedZone("Asia/Taipei", 8*60*60)) }
 
