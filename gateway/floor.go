@@ -56,7 +56,7 @@ func (f *floor) apply(ctx context.Context, c config.Config) error {
 	screen := kiosk.New(service, f.d.o.Look, kiosk.Options{
 		Site: c.Site, Phone: c.Kiosk.Phone, Bank: frontOf(c), Log: f.d.log, Trouble: f.d.settings.trouble,
 	})
-	office := desk.New(service, f.d.o.Look, desk.Options{Site: c.Site, Log: f.d.log})
+	office := desk.New(service, nil, f.d.o.Look, desk.Options{Site: c.Site, Log: f.d.log})
 	f.shape = shape
 	f.service.Store(service)
 	setHandler(&f.kiosk, screen)
