@@ -4,12 +4,14 @@ import (
 	"github.com/ntpc-smart-community/lobby/gateway/config"
 	"github.com/ntpc-smart-community/lobby/gateway/doors"
 	"github.com/ntpc-smart-community/lobby/gateway/store"
+	"github.com/ntpc-smart-community/lobby/gateway/terminal"
 	"github.com/ntpc-smart-community/lobby/gateway/uplink"
 )
 
 // buildDoors makes the service that lets people through the doors of facilities.
 func (f *floor) buildDoors(c config.Config) ([]loop, error) {
 	f.entrance.Store(nil)
+	f.terminal.Store(nil)
 	if len(c.Doors) == 0 {
 		return nil, nil
 	}
@@ -24,8 +26,28 @@ func (f *floor) buildDoors(c config.Config) ([]loop, error) {
 	if err != nil {
 		return nil, err
 	}
+	screens := terminal.New(service, f.d.o.Look, terminal.Options{
+		Site: c.Site, Phone: c.Kiosk.Phone, Doors: doorIDs(c), Log: f.d.log,
+		Blocks: func() []string { return f.service.Load().Front().Blocks },
+	})
 	f.entrance.Store(service)
-	return []loop{service.Run}, nil
+	setHandler(&f.terminal, screens)
+	return []loop{service.Run, screens.Run}, nil
+}
+
+func doorIDs(c config.Config) (ids []string) {
+	for _, d := range c.Doors {
+		ids = append(ids, d.ID)
+	}
+	return ids
+}
+
+// screensOf is the part of a configuration that the doors service and its screens are built from.
+func screensOf(c config.Config) any {
+	return struct {
+		doors       doors.Config
+		site, phone string
+	}{entranceOf(c), c.Site, c.Kiosk.Phone}
 }
 
 // command hands on what came on the command topic. It never blocks.

@@ -28,11 +28,20 @@ type floor struct {
 
 	mu                       sync.Mutex // one apply or close at a time; guards the rooms
 	parcels, metering, doors room
+	atDesk                   served
 
-	service     atomic.Pointer[parcels.Service]
-	kiosk, desk atomic.Pointer[http.Handler]
-	meters      atomic.Pointer[metering.Service] // nil: there are none
-	entrance    atomic.Pointer[doors.Service]    // nil: there are no doors of facilities
+	service  atomic.Pointer[parcels.Service]
+	kiosk    atomic.Pointer[http.Handler]
+	terminal atomic.Pointer[http.Handler] // nil: there are no doors of facilities
+	desk     atomic.Pointer[http.Handler]
+	meters   atomic.Pointer[metering.Service] // nil: there are none
+	entrance atomic.Pointer[doors.Service]    // nil: there are no doors of facilities
+}
+
+// served are the services that a desk was made over.
+type served struct {
+	parcels *parcels.Service
+	doors   *doors.Service
 }
 
 // room is one service with what hangs on it.
@@ -49,11 +58,27 @@ func newFloor(d *daemon) *floor {
 func (f *floor) apply(ctx context.Context, c config.Config) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return errors.Join(
+	err := errors.Join(
 		f.enter(ctx, &f.parcels, doorsOf(c), func() ([]loop, error) { return f.buildParcels(c) }),
 		f.enter(ctx, &f.metering, metersOf(c), func() ([]loop, error) { return f.buildMetering(c) }),
-		f.enter(ctx, &f.doors, entranceOf(c), func() ([]loop, error) { return f.buildDoors(c) }),
+		f.enter(ctx, &f.doors, screensOf(c), func() ([]loop, error) { return f.buildDoors(c) }),
 	)
+	f.furnish(c)
+	return err
+}
+
+// furnish makes the desk anew when one of its services was exchanged.
+func (f *floor) furnish(c config.Config) {
+	now := served{f.service.Load(), f.entrance.Load()}
+	if now == f.atDesk || now.parcels == nil {
+		return
+	}
+	var entrances desk.Entrances
+	if now.doors != nil {
+		entrances = now.doors
+	}
+	setHandler(&f.desk, desk.New(now.parcels, entrances, f.d.o.Look, desk.Options{Site: c.Site, Log: f.d.log}))
+	f.atDesk = now
 }
 
 // loop runs until its context ends.
@@ -107,10 +132,8 @@ func (f *floor) buildParcels(c config.Config) ([]loop, error) {
 	screen := kiosk.New(service, f.d.o.Look, kiosk.Options{
 		Site: c.Site, Phone: c.Kiosk.Phone, Bank: frontOf(c), Log: f.d.log, Trouble: f.d.settings.trouble,
 	})
-	office := desk.New(service, f.d.o.Look, desk.Options{Site: c.Site, Log: f.d.log})
 	f.service.Store(service)
 	setHandler(&f.kiosk, screen)
-	setHandler(&f.desk, office)
 	return []loop{service.Run, screen.Run}, nil
 }
 

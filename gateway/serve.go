@@ -28,7 +28,7 @@ func (d *daemon) serve(ctx context.Context, group *errgroup.Group) error {
 	if a.Metrics, err = d.page(ctx, group, c.Metrics.Listen, nil, health.Handler(d.snapshot)); err != nil {
 		return err
 	}
-	if a.Kiosk, err = d.page(ctx, group, c.Kiosk.Listen, nil, whichever(&d.floor.kiosk)); err != nil {
+	if a.Kiosk, err = d.page(ctx, group, c.Kiosk.Listen, nil, d.floor.screens()); err != nil {
 		return err
 	}
 	if c.Desk.Listen != "" {
@@ -47,9 +47,25 @@ func (d *daemon) serve(ctx context.Context, group *errgroup.Group) error {
 	return nil
 }
 
-// whichever serves the handler that is in force now.
+// screens serves the locker screen, and below /door/ those at the doors.
+func (f *floor) screens() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", whichever(&f.kiosk))
+	mux.Handle("/door/", whichever(&f.terminal))
+	mux.Handle("/terminal/", whichever(&f.terminal))
+	return mux
+}
+
+// whichever serves the handler that is in force now; there may be none.
 func whichever(p *atomic.Pointer[http.Handler]) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.Load()).ServeHTTP(w, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := p.Load()
+		if h == nil {
+			http.NotFound(w, r)
+			return
+		}
+		(*h).ServeHTTP(w, r)
+	})
 }
 
 func (d *daemon) page(ctx context.Context, group *errgroup.Group, listen string, secure *tls.Config, h http.Handler) (address string, err error) {

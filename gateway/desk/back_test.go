@@ -10,7 +10,7 @@ func TestLanguageLeadsBack(t *testing.T) {
 	b := open(t)
 	b.signIn()
 	for back, page := range map[string]string{
-		"/shelf": "shelf", "/time": "time", "/door/A-6": "door", "": "list", "//evil.example": "list", "/door/../signout": "list",
+		"/shelf": "shelf", "/time": "time", "/door/A-6": "door", "/doors": "doors", "/doors/pool": "entrance", "/doors/pool/open": "list", "": "list", "//evil.example": "list", "/door/../signout": "list",
 		"https://evil.example/": "list", "/door/a\\b": "list",
 	} {
 		b.post("/language", "lang", "en", "back", back)

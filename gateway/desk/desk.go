@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,44 +27,41 @@ type Options struct {
 
 // Desk serves the guard's pages. It holds the signed-in browsers and nothing else.
 type Desk struct {
-	parcels  Parcels
-	o        Options
-	words    *page.Words
-	pages    *template.Template
-	sessions *sessions
-	handler  http.Handler
+	parcels   Parcels
+	entrances Entrances // nil: none
+	o         Options
+	words     *page.Words
+	pages     *template.Template
+	sessions  *sessions
+	handler   http.Handler
 }
 
-// New returns the desk over service. look holds the shared style sheet, icons and htmx, and is served below /look/.
-func New(service Parcels, look fs.FS, o Options) *Desk {
+// New returns the desk over the parcels service, and over the doors of facilities where entrances is not nil. look holds the
+// shared style sheet, icons and htmx, and is served below /look/.
+func New(service Parcels, entrances Entrances, look fs.FS, o Options) *Desk {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{parcels: service, o: o, sessions: newSessions()}
-	d.pages = template.Must(template.New("").Funcs(template.FuncMap{"both": both, "named": named}).ParseFS(own, "templates/*.html"))
-	words, err := fs.Sub(own, "words")
-	if err != nil {
-		panic(err) // compiled in
-	}
-	if d.words, err = page.LoadWords(words); err != nil {
-		panic(err) // compiled in; a test reads every message
-	}
-	files, err := fs.Sub(own, "files")
-	if err != nil {
-		panic(err)
-	}
+	words, files := page.Compiled(own)
+	d := &Desk{parcels: service, entrances: entrances, o: o, words: words, sessions: newSessions()}
+	d.pages = template.Must(template.New("").Funcs(template.FuncMap{"both": both, "named": named, "at": at}).ParseFS(own, "templates/*.html"))
 	mux := http.NewServeMux()
 	mux.Handle("GET /look/", page.Files("/look/", look))
 	mux.Handle("GET /desk/", page.Files("/desk/", files))
 	mux.HandleFunc("POST /signin", d.signIn)
 	mux.HandleFunc("POST /language", d.language)
-	for path, show := range map[string]func(*view, *http.Request) int{
+	shown, forms := map[string]func(*view, *http.Request) int{
 		"/{$}": showList, "/door/{compartment}": showDoor, "/shelf": showShelf, "/households": showPlain("households"),
 		"/time": showPlain("time"),
-	} {
+	}, d.forms()
+	if entrances != nil {
+		shown["/doors"], shown["/doors/{door}"] = showPlain("doors"), showEntrance
+		maps.Copy(forms, d.entranceForms())
+	}
+	for path, show := range shown {
 		mux.HandleFunc("GET "+path, d.get(show))
 	}
-	for path, do := range d.forms() {
+	for path, do := range forms {
 		mux.HandleFunc("POST "+path, d.post(do))
 	}
 	d.handler = page.Guard(mux, func(host string) bool { return len(o.Hosts) == 0 || slices.Contains(o.Hosts, host) })
@@ -133,9 +131,13 @@ func (d *Desk) language(w http.ResponseWriter, r *http.Request) {
 
 // local returns path where it is one of the desk's own pages, else its first page.
 func local(path string) string {
-	door, ok := strings.CutPrefix(path, "/door/")
-	if ok && door != "" && !strings.ContainsAny(door, "/\\.") || slices.Contains([]string{"/shelf", "/households", "/time"}, path) {
+	if slices.Contains([]string{"/doors", "/shelf", "/households", "/time"}, path) {
 		return path
+	}
+	for _, folder := range []string{"/door/", "/doors/"} {
+		if door, ok := strings.CutPrefix(path, folder); ok && door != "" && !strings.ContainsAny(door, "/\\.") {
+			return path
+		}
 	}
 	return "/"
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/net/html"
 
+	"github.com/ntpc-smart-community/lobby/gateway/doors"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
@@ -27,6 +28,7 @@ type browser struct {
 	t       *testing.T
 	d       *Desk
 	f       *fake
+	doors   *entrances
 	log     bytes.Buffer
 	cookies map[string]*http.Cookie
 	code    int
@@ -36,8 +38,9 @@ type browser struct {
 }
 
 func open(t *testing.T) *browser {
-	b := &browser{t: t, f: newFake(time.Date(2026, 11, 24, 10, 42, 0, 0, time.UTC)), cookies: map[string]*http.Cookie{}}
-	b.d = New(b.f, os.DirFS("."), Options{
+	now := time.Date(2026, 11, 24, 10, 42, 0, 0, time.UTC)
+	b := &browser{t: t, f: newFake(now), doors: newEntrances(now), cookies: map[string]*http.Cookie{}}
+	b.d = New(b.f, b.doors, os.DirFS("."), Options{
 		Site: "江翠河岸社區", Hosts: []string{"desk.example"},
 		Log: slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
@@ -172,11 +175,13 @@ func TestOverrideNeedsTheGuardsOwnCode(t *testing.T) {
 		{"too long", "111122223", "form", 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, path := range []string{"/door/A-6/open", "/households/unlock", "/households/code", "/time"} {
+			for _, path := range []string{"/door/A-6/open", "/households/unlock", "/households/code", "/time", "/doors/pool/open"} {
 				b := open(t)
 				b.signIn()
 				fields := []string{"reason", "check", "code", c.code}
 				switch {
+				case strings.HasPrefix(path, "/doors/"):
+					fields[1] = "resident"
 				case strings.HasPrefix(path, "/households"):
 					fields = append(fields, "unit", "A-12-3")
 				case path == "/time":
@@ -185,6 +190,7 @@ func TestOverrideNeedsTheGuardsOwnCode(t *testing.T) {
 				b.post(path, fields...)
 				b.want(c.status, "error", c.problem)
 				b.did()
+				b.atDoors()
 			}
 		})
 	}
@@ -192,7 +198,7 @@ func TestOverrideNeedsTheGuardsOwnCode(t *testing.T) {
 
 func TestNothingWithoutSignIn(t *testing.T) {
 	b := open(t)
-	for _, path := range []string{"/", "/door/A-6", "/shelf", "/households", "/time"} {
+	for _, path := range []string{"/", "/door/A-6", "/shelf", "/households", "/time", "/doors", "/doors/pool"} {
 		b.get(path)
 		b.want(401, "page", "signin")
 		if strings.Contains(b.body, "B-7-1") || strings.Contains(b.body, "A-12-3") {
@@ -201,7 +207,10 @@ func TestNothingWithoutSignIn(t *testing.T) {
 	}
 	b.post("/door/A-6/open", "reason", "check", "code", "11112222")
 	b.want(401)
+	b.post("/doors/pool/open", "reason", "resident", "code", "11112222")
+	b.want(401)
 	b.did()
+	b.atDoors()
 	b.post("/signin", "code", "00000000")
 	b.want(403, "error", "wrong")
 	if len(b.cookies) != 0 {
@@ -273,6 +282,14 @@ func TestBadInputChangesNothing(t *testing.T) {
 		{"unit of words", "/households/unlock", []string{"reason", "check", "unit", "A 12; 3", "code", "11112222"}, 400},
 		{"long PIN", "/shelf/p-9", []string{"reason", "check", "what", "handed", "pin", "4719031"}, 400},
 		{"wrong PIN", "/shelf/p-9", []string{"reason", "check", "what", "handed", "pin", "000000"}, 403},
+		{"close without a reason", "/doors/pool/close", nil, 400},
+		{"close for a locker's reason", "/doors/pool/close", []string{"reason", "clearing"}, 400},
+		{"open a locker for a door's reason", "/door/A-6/open", []string{"reason", "visitor", "code", "11112222"}, 400},
+		{"reopen twice", "/doors/pool/reopen", []string{"reason", "looked"}, 409},
+		{"clear what was not forced", "/doors/pool/clear", []string{"reason", "looked"}, 409},
+		{"unknown field at a door", "/doors/pool/close", []string{"reason", "fault", "door", "ktv"}, 400},
+		{"no such door", "/doors/q/close", []string{"reason", "fault"}, 409},
+		{"open by the address", "/doors/pool/open?code=11112222", []string{"reason", "resident"}, 400},
 		{"no time", "/time", []string{"reason", "check", "time", "noon", "code", "11112222"}, 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -284,6 +301,7 @@ func TestBadInputChangesNothing(t *testing.T) {
 				t.Error("nothing is said")
 			}
 			b.did()
+			b.atDoors()
 		})
 	}
 }
@@ -342,7 +360,7 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 		b.signIn()
 		b.f.office.Clock = "uncertain"
 		states := []string{"vacant", "reserved", "opening", "open", "closed_unconfirmed", "occupied", "needs_check"}
-		for _, path := range []string{"/", "/door/A-3", "/door/A-6", "/door/A-21", "/shelf", "/households", "/time", "/door/Q-9"} {
+		for _, path := range []string{"/", "/door/A-3", "/door/A-6", "/door/A-21", "/shelf", "/households", "/time", "/door/Q-9", "/doors", "/doors/pool", "/doors/ktv", "/doors/gym", "/doors/car", "/doors/q"} {
 			b.get(path)
 			check(t, b, lang, path, missing, forbidden)
 		}
@@ -350,6 +368,15 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 			b.f.set("A-6", func(c *parcels.Compartment) { c.Content = s })
 			b.get("/door/A-6")
 			check(t, b, lang, s, missing, forbidden)
+		}
+		for _, state := range []string{doors.Secured, doors.Released, doors.Open, doors.Held, doors.LeftOpen, doors.Forced} {
+			for _, outcome := range []string{"", doors.Opening, doors.Opened, doors.Unopened, doors.Unknown, doors.Refused} {
+				b.doors.set("pool", func(d *doors.Door) { d.State, d.Outcome, d.Contact = state, outcome, "unknown" })
+				b.get("/doors/pool")
+				check(t, b, lang, state+" "+outcome, missing, forbidden)
+			}
+			b.get("/doors")
+			check(t, b, lang, state, missing, forbidden)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package desk is the guard's page for parcels: what has to be looked at, done in guided steps.
+// Package desk is the guard's page for parcels and doors: what has to be looked at, done in guided steps.
 //
 // A guard signs in with an 8-digit code that lasts 12 h; whatever overrides a lock or mints a code asks for it again, with
 // a reason. The parcels service judges, opens and records, under the guard's name; the desk only asks. It speaks HTTPS
@@ -6,7 +6,8 @@
 //
 // # For programs
 //
-// GET / is the list, /door/{compartment} one door, /shelf the parcels at the office, /households codes of residents,
+// GET / is the list, /door/{compartment} one door of a locker bank, /doors those of facilities and /doors/{door} one of
+// them, /shelf the parcels at the office, /households codes of residents,
 // /time the clock. main carries data-page, and on a door data-compartment, data-door (closed, opening, open, unknown)
 // and data-content; data-error holds the code of what was refused. Forms:
 //

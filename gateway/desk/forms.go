@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/gateway/doors"
 	"github.com/ntpc-smart-community/lobby/gateway/page"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
@@ -27,12 +29,13 @@ type override struct{ session, reason string }
 
 // form is one thing a guard may do.
 type form struct {
-	fields []string
-	coded  bool   // overrides a lock or mints a code: the guard's own code is asked again
-	back   string // where it leads when done; empty: the page is drawn at once
-	said   string // what the page it leads to says was done: one of done()
-	show   func(*view, *http.Request) int
-	do     func(ctx context.Context, o override, v *view, r *http.Request, in url.Values) error
+	fields  []string
+	reasons []string // the codes it takes; nil: reasons()
+	coded   bool     // overrides a lock or mints a code: the guard's own code is asked again
+	back    string   // where it leads when done; here: the door it is about; empty: the page is drawn at once
+	said    string   // what the page it leads to says was done: one of done()
+	show    func(*view, *http.Request) int
+	do      func(ctx context.Context, o override, v *view, r *http.Request, in url.Values) error
 }
 
 // errInput says that a field is not what it should be.
@@ -81,7 +84,7 @@ func (d *Desk) post(f form) http.HandlerFunc {
 		if err == nil && f.back != "" {
 			to := f.back
 			if to == "here" {
-				to = "/door/" + url.PathEscape(r.PathValue("compartment"))
+				to = path.Dir(r.URL.EscapedPath())
 			}
 			if f.said != "" {
 				to += "?done=" + f.said
@@ -103,7 +106,11 @@ var errCode = errors.New("code refused")
 func (d *Desk) run(ctx context.Context, f form, key string, s session, v *view, r *http.Request, in url.Values) error {
 	o := override{session: s.token, reason: in.Get("reason")}
 	v.Unit = in.Get("unit")
-	if r.URL.Path != "/signout" && !slices.Contains(reasons(), o.reason) {
+	allowed := f.reasons
+	if allowed == nil {
+		allowed = reasons()
+	}
+	if r.URL.Path != "/signout" && !slices.Contains(allowed, o.reason) {
 		return errInput
 	}
 	if f.coded {
@@ -153,13 +160,15 @@ func (d *Desk) judge(v *view, err error) int {
 		return http.StatusOK
 	case errors.Is(err, errCode):
 		return http.StatusForbidden
-	case errors.Is(err, errInput), errors.Is(err, page.ErrForm), errors.Is(err, parcels.ErrBad):
+	case errors.Is(err, errRefused):
+		return http.StatusConflict
+	case errors.Is(err, errInput), errors.Is(err, page.ErrForm), errors.Is(err, parcels.ErrBad), errors.Is(err, doors.ErrBad):
 		v.refuse("form", "bad.form")
 		return http.StatusBadRequest
 	case errors.Is(err, parcels.ErrNoUnit):
 		v.refuse("no_unit", "bad.unit")
 		return http.StatusNotFound
-	case errors.Is(err, parcels.ErrNotNow), errors.Is(err, parcels.ErrUnknown):
+	case errors.Is(err, parcels.ErrNotNow), errors.Is(err, parcels.ErrUnknown), errors.Is(err, doors.ErrNotNow), errors.Is(err, doors.ErrUnknown):
 		v.refuse("moved", "bad.moved")
 		return http.StatusConflict
 	case errors.Is(err, parcels.ErrCap):

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/gateway/doors"
 	"github.com/ntpc-smart-community/lobby/gateway/page"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
@@ -16,7 +17,7 @@ type view struct {
 	parcels.Office
 	words *page.Words
 	Lang  page.Lang
-	Page  string // signin, list, door, shelf, households, time
+	Page  string // signin, list, door, shelf, households, time, doors, entrance
 	Site  string
 	Guard string // masked; empty: nobody is signed in
 
@@ -27,7 +28,11 @@ type view struct {
 	Door  parcels.Compartment
 	Inner parcels.Parcel // what is behind Door, as far as is known
 	Unit  string         // typed before, kept
-	Code  string         // a new household code: the one page that ever shows it
+
+	Entrances []doors.Door // of facilities; none without doors
+	Entrance  doors.Door   // the one shown
+
+	Code string // a new household code: the one page that ever shows it
 }
 
 func (d *Desk) view(r *http.Request, s session) *view {
@@ -43,6 +48,9 @@ func (d *Desk) view(r *http.Request, s session) *view {
 	if s.token != "" {
 		guard, _ := d.parcels.Guard(s.token)
 		v.Guard, v.Office = guard.Masked, d.parcels.Office()
+		if d.entrances != nil {
+			v.Entrances = d.entrances.View().Doors
+		}
 	}
 	return v
 }
@@ -61,13 +69,18 @@ func (v *view) At(t time.Time) string {
 // Other is the language to switch to.
 func (v *view) Other() page.Lang { return v.Lang.Other() }
 
-// Reasons are the codes that a guard may give.
-func (v *view) Reasons() []string { return reasons() }
+// Reasons are the codes that a guard may give on the page shown.
+func (v *view) Reasons() []string {
+	if v.Page == "entrance" {
+		return entranceReasons()
+	}
+	return reasons()
+}
 
 func reasons() []string { return []string{"check", "resident", "fault", "clearing", "emergency"} }
 
 // done are the things that a page may say were done.
-func done() []string { return []string{"inside", "service", "shelf"} }
+func done() []string { return []string{"inside", "service", "shelf", "closed", "reopened", "cleared"} }
 
 // Name writes a compartment as it stands on the door: A-2 is A-02.
 func (v *view) Name(id string) string {
@@ -80,13 +93,19 @@ func (v *view) Name(id string) string {
 
 // Tabs are the pages there are.
 func (v *view) Tabs() []tab {
-	return []tab{
-		{"/", "list", "list", v.Page == "list" || v.Page == "door", len(v.Tasks)},
+	tabs := []tab{{"/", "list", "list", v.Page == "list" || v.Page == "door", v.Waiting()}}
+	if len(v.Entrances) > 0 {
+		tabs = append(tabs, tab{"/doors", "doors", "door-open", v.Page == "doors" || v.Page == "entrance", 0})
+	}
+	return append(tabs, []tab{
 		{"/shelf", "shelf", "inbox", v.Page == "shelf", len(v.Shelved())},
 		{"/households", "households", "key", v.Page == "households", 0},
 		{"/time", "time", "clock", v.Page == "time", 0},
-	}
+	}...)
 }
+
+// Waiting is how many things wait for a guard.
+func (v *view) Waiting() int { return len(v.Tasks) + len(v.EntranceTasks()) }
 
 type tab struct {
 	Path, Name, Icon string
@@ -193,7 +212,9 @@ func (v *view) Here() string {
 	switch v.Page {
 	case "door":
 		return "/door/" + url.PathEscape(v.Door.ID)
-	case "shelf", "households", "time":
+	case "entrance":
+		return "/doors/" + url.PathEscape(v.Entrance.ID)
+	case "doors", "shelf", "households", "time":
 		return "/" + v.Page
 	}
 	return "/"
@@ -207,5 +228,13 @@ type part struct {
 }
 
 func both(v *view, t parcels.Task) part { return part{V: v, T: t} }
+
+// atDoor is what a piece of a template needs to show something of one door.
+type atDoor struct {
+	V *view
+	D any // a doors.Door, or an entranceTask
+}
+
+func at(v *view, d any) atDoor { return atDoor{V: v, D: d} }
 
 func named(v *view, id string) part { return part{V: v, ID: id} }

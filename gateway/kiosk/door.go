@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/ntpc-smart-community/lobby/gateway/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page/pad"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
@@ -33,15 +34,15 @@ func (k *Kiosk) digits(ctx context.Context, s *state, in *input) error {
 			return errBad
 		}
 		s.code = secret(whole)
-	case whole != "" || !isKey(key):
+	case whole != "" || !pad.IsKey(key):
 		return errBad
 	default:
-		s.code = secret(press(string(s.code), key, n, false))
+		s.code = secret(pad.Press(s.code.Reveal(), key, n, false))
 	}
 	if len(s.code) < n {
 		return nil
 	}
-	code := string(s.code)
+	code := s.code.Reveal()
 	s.code = ""
 	if s.place == "courier" {
 		return k.signIn(ctx, s, code)

@@ -2,7 +2,6 @@ package kiosk
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"html/template"
 	"io/fs"
@@ -53,19 +52,11 @@ type Kiosk struct {
 	o       Options
 	words   *page.Words
 	pages   *template.Template
-	asks    chan ask
-	live    *live
-	stopped chan struct{}
+	loop    *page.Loop[*input, view]
 	handler http.Handler
 }
 
-// ask is one thing put to the loop: an input, or nothing to be told only how the screen looks.
-type ask struct {
-	in     *input
-	answer chan view // capacity 1: an asker that left holds nobody up
-}
-
-// input is one touch.
+// input is one touch; none asks only how the screen looks.
 type input struct {
 	do   string
 	form url.Values
@@ -74,19 +65,12 @@ type input struct {
 
 // New returns the screen over service. look holds the shared style sheet, icons and htmx, and is served below /look/.
 func New(service Parcels, look fs.FS, o Options) *Kiosk {
-	k := &Kiosk{
-		parcels: service, o: o.withDefaults(), pages: parse(),
-		asks: make(chan ask), live: newLive(), stopped: make(chan struct{}),
-	}
-	k.words = loadWords()
-	files, err := fs.Sub(own, "files")
-	if err != nil {
-		panic(err) // the folder is compiled in
-	}
+	words, files := page.Compiled(own)
+	k := &Kiosk{parcels: service, o: o.withDefaults(), words: words, pages: parse(), loop: page.NewLoop[*input, view]()}
 	mux := http.NewServeMux()
 	mux.Handle("GET /look/", page.Files("/look/", look))
 	mux.Handle("GET /kiosk/", page.Files("/kiosk/", files))
-	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { k.live.serve(w, r, k.stopped) })
+	mux.HandleFunc("GET /live", k.loop.Live)
 	mux.HandleFunc("GET /{$}", k.show)
 	for path, fields := range routes() {
 		mux.HandleFunc("POST "+path, k.touch(path, fields))
@@ -95,23 +79,11 @@ func New(service Parcels, look fs.FS, o Options) *Kiosk {
 	return k
 }
 
-func loadWords() *page.Words {
-	sub, err := fs.Sub(own, "words")
-	if err != nil {
-		panic(err)
-	}
-	words, err := page.LoadWords(sub)
-	if err != nil {
-		panic(err) // compiled in; a test reads every message
-	}
-	return words
-}
-
 // ServeHTTP answers on loopback only: any other Host is refused.
 func (k *Kiosk) ServeHTTP(w http.ResponseWriter, r *http.Request) { k.handler.ServeHTTP(w, r) }
 
 func (k *Kiosk) show(w http.ResponseWriter, r *http.Request) {
-	v, ok := k.ask(r.Context(), nil)
+	v, ok := k.loop.Ask(r.Context(), nil)
 	if !ok {
 		http.Error(w, "the screen is being started or stopped; it comes back by itself", http.StatusServiceUnavailable)
 		return
@@ -130,7 +102,7 @@ func (k *Kiosk) touch(path string, fields []string) http.HandlerFunc {
 		if err != nil {
 			in.do = "refused"
 		}
-		v, ok := k.ask(r.Context(), in)
+		v, ok := k.loop.Ask(r.Context(), in)
 		switch {
 		case !ok:
 			http.Error(w, "the screen is being started or stopped; it comes back by itself", http.StatusServiceUnavailable)
@@ -141,25 +113,6 @@ func (k *Kiosk) touch(path string, fields []string) http.HandlerFunc {
 		default:
 			http.Redirect(w, r, "/", http.StatusSeeOther)
 		}
-	}
-}
-
-func (k *Kiosk) ask(ctx context.Context, in *input) (view, bool) {
-	a := ask{in: in, answer: make(chan view, 1)}
-	select {
-	case k.asks <- a:
-	case <-k.stopped:
-		return view{}, false
-	case <-ctx.Done():
-		return view{}, false
-	}
-	select {
-	case v := <-a.answer:
-		return v, true
-	case <-k.stopped:
-		return view{}, false
-	case <-ctx.Done():
-		return view{}, false
 	}
 }
 

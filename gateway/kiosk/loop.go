@@ -51,11 +51,11 @@ type problem struct {
 // Run takes one input at a time until ctx ends: a touch, a change of the service, or time that has passed.
 // It may be called once.
 func (k *Kiosk) Run(ctx context.Context) error {
-	defer close(k.stopped)
+	defer k.loop.Stop()
 	start := uint64(time.Now().UnixMicro()) // versions of an earlier run are not taken for this one's
 	s := &state{version: start, step: start, settings: settings{lang: page.Chinese}, touched: time.Now()}
 	s.front = k.parcels.Front()
-	k.live.set(s.version)
+	k.loop.Show(s.version)
 	for {
 		timer := time.NewTimer(time.Until(k.next(s)))
 		select {
@@ -63,8 +63,8 @@ func (k *Kiosk) Run(ctx context.Context) error {
 			timer.Stop()
 			k.leave(context.WithoutCancel(ctx), s)
 			return nil
-		case a := <-k.asks:
-			a.answer <- k.take(ctx, s, a.in)
+		case a := <-k.loop.Asks():
+			a.Answer(k.take(ctx, s, a.In))
 		case <-k.parcels.Changed():
 			k.look(s)
 			k.announce(s)
@@ -210,7 +210,7 @@ func moved(a, b Visit) bool {
 // announce gives the screen a new version and tells the pages.
 func (k *Kiosk) announce(s *state) {
 	s.version++
-	k.live.set(s.version)
+	k.loop.Show(s.version)
 }
 
 // to asks another question.

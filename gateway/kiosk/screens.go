@@ -2,10 +2,10 @@ package kiosk
 
 import (
 	"cmp"
-	"strings"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page/pad"
 )
 
 // view builds the screen of s. It reads nothing but s and the options.
@@ -13,16 +13,16 @@ func (k *Kiosk) view(s *state) view {
 	v := view{
 		words: k.words, pages: k.pages, Version: s.version, Step: s.step, Role: s.role,
 		Lang: s.lang, Large: s.large, Contrast: s.contrast, Low: s.low,
-		Site: k.o.Site, Hall: k.o.Hall, Phone: phone(s.lang, cmp.Or(s.front.Phone, k.o.Phone)),
+		Site: k.o.Site, Hall: k.o.Hall, Phone: page.Phone(s.lang, cmp.Or(s.front.Phone, k.o.Phone)),
 		Day: page.BothDays(s.lang, s.front.Now), Clock: page.Clock(s.front.Now),
-		Refresh: seconds(k.o.Idle) + 1, Unit: s.unit, Keys: keys(), Last: last(s),
+		Refresh: page.Seconds(k.o.Idle) + 1, Unit: s.unit, Keys: pad.Digits(), Last: last(s),
 	}
 	if s.place != "" {
-		v.Wait, v.WaitFor = seconds(time.Until(s.touched.Add(k.o.Idle))), "wait.ask"
+		v.Wait, v.WaitFor = page.Seconds(time.Until(s.touched.Add(k.o.Idle))), "wait.ask"
 	}
 	if s.over() {
-		v.Wait, v.WaitFor = seconds(time.Until(s.touched.Add(farewell))), "wait.home"
-		v.Refresh = seconds(farewell) + 1
+		v.Wait, v.WaitFor = page.Seconds(time.Until(s.touched.Add(farewell))), "wait.home"
+		v.Refresh = page.Seconds(farewell) + 1
 	}
 	if s.shut != 0 {
 		v.Also = v.Say("door.also_shut", "Door", doorName(s.shut))
@@ -53,28 +53,20 @@ func (k *Kiosk) view(s *state) view {
 	return v
 }
 
-// phone writes the guard's number for a language: an extension's word is the only part that needs it.
-func phone(l page.Lang, number string) string {
-	if l == page.English {
-		return strings.ReplaceAll(number, "分機", "ext.")
-	}
-	return number
-}
-
 func last(s *state) *lastDrop {
 	d := s.seen.Last
 	if d == nil || s.visit == "" || len(s.seen.Doors) > 0 || !s.front.Now.Before(d.Until) {
 		return nil
 	}
 	left := d.Until.Sub(s.front.Now)
-	return &lastDrop{Door: doorName(d.Number), Unit: d.Unit, Left: page.Span(left), Seconds: seconds(left)}
+	return &lastDrop{Door: doorName(d.Number), Unit: d.Unit, Left: page.Span(left), Seconds: page.Seconds(left)}
 }
 
 func (k *Kiosk) viewStill(v view) view {
 	v.Screen, v.Refresh = "still", 5
 	v.Wait, v.CanFinish, v.Last, v.Unit = 0, false, nil, ""
 	v.Face, v.FaceClass = "clock", ""
-	v.Title, v.Sub = v.Say("still.title"), v.Say("still.say", "Left", seconds(k.o.Grace))
+	v.Title, v.Sub = v.Say("still.title"), v.Say("still.say", "Left", page.Seconds(k.o.Grace))
 	v.Answers = []answer{
 		{Action: "/stay", ID: "stay", Text: v.Say("still.stay"), Filled: true},
 		{Action: "/finish", ID: "finish", Text: v.Say("still.end")},
@@ -119,7 +111,7 @@ func (v view) viewCode(s *state) view {
 	v.Screen, v.CanBack, v.CanChange, v.CanFinish = s.place, true, true, false
 	v.Title = v.Say("code.title." + s.place)
 	v.TypedCount = len(s.code)
-	v.Boxes = boxes(length(s.place), v.TypedCount)
+	v.Boxes = pad.Boxes(length(s.place), v.TypedCount)
 	v.At, v.Steps = 2, 3
 	if s.place == "courier" {
 		v.At, v.Steps, v.Unit, v.CanChange = 1, 4, "", false
@@ -164,7 +156,7 @@ func (v view) viewWord(s *state) view {
 	case "locked":
 		v.Face, v.FaceClass = "clock", "is-warn"
 		v.Title = v.Say("locked.title")
-		v.Sub = v.Say("locked.wait", "Count", minutes(s.verdict.Until.Sub(s.front.Now)))
+		v.Sub = v.Say("locked.wait", "Count", page.Minutes(s.verdict.Until.Sub(s.front.Now)))
 	case "closed":
 		v.Face, v.FaceClass = "octagon-x", "is-bad"
 		v.Title, v.Sub = v.Say("closed.title"), v.Say("closed.say")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page/pad"
 	"github.com/ntpc-smart-community/lobby/gateway/parcels"
 )
 
@@ -264,17 +265,17 @@ func (k *Kiosk) unitKey(ctx context.Context, s *state, in *input) error {
 	key, whole := in.form.Get("key"), in.form.Get("unit")
 	switch {
 	case whole != "" && key == "":
-		if !unitNumber(whole) {
+		if !pad.IsUnit(whole) {
 			return errUnit
 		}
 		s.typed = whole
-	case whole != "" || !isKey(key):
+	case whole != "" || !pad.IsKey(key):
 		return errBad
 	case key != "enter":
-		s.typed = press(s.typed, key, unitLen, true)
+		s.typed = pad.Press(s.typed, key, pad.UnitLen, true)
 		return nil
 	}
-	if !unitNumber(s.typed) {
+	if !pad.IsUnit(s.typed) {
 		return errUnit
 	}
 	return k.unitEntered(ctx, s)

@@ -5,10 +5,9 @@ import (
 	"embed"
 	"html/template"
 	"io"
-	"strconv"
-	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/page"
+	"github.com/ntpc-smart-community/lobby/gateway/page/pad"
 )
 
 //go:embed templates
@@ -56,7 +55,7 @@ type view struct {
 	Building   string
 	Typed      string
 	Keys       []string
-	Boxes      []box
+	Boxes      []pad.Box
 	TypedCount int
 
 	Sizes       []sizeRow
@@ -143,18 +142,4 @@ func (v view) draw(w io.Writer, whole bool) error {
 		name = "page"
 	}
 	return v.pages.ExecuteTemplate(w, name, v)
-}
-
-// seconds rounds up, so that what is shown is never over before it is.
-func seconds(d time.Duration) int { return max(0, int((d+time.Second-1)/time.Second)) }
-
-// minutes rounds up to at least one.
-func minutes(d time.Duration) int { return max(1, int((d+time.Minute-1)/time.Minute)) }
-
-func keys() []string {
-	out := make([]string, 9)
-	for i := range out {
-		out[i] = strconv.Itoa(i + 1)
-	}
-	return out
 }

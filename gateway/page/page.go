@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -21,7 +20,7 @@ import (
 // Limits of what a form may bring.
 const (
 	MaxBody  = 4096 // bytes of a posted form
-	MaxField = 200  // bytes of one field
+	MaxField = 200  // bytes of one field, where no other limit is named
 )
 
 // ErrForm says that a form was refused; what it wraps around names the field, never its value.
@@ -80,9 +79,18 @@ func Files(prefix string, fsys fs.FS) http.Handler {
 	})
 }
 
-// Form reads a posted form. Every field must be one of fields and come at most once; an address with a query is refused,
-// so that nothing typed can be in it. The error wraps ErrForm.
+// Form reads a posted form. Every field must be one of fields, come at most once and hold at most MaxField bytes; an
+// address with a query is refused, so that nothing typed can be in it. The error wraps ErrForm.
 func Form(r *http.Request, fields ...string) (url.Values, error) {
+	limits := map[string]int{}
+	for _, name := range fields {
+		limits[name] = MaxField
+	}
+	return FormWithin(r, limits)
+}
+
+// FormWithin is Form with a limit for each field, in bytes.
+func FormWithin(r *http.Request, limits map[string]int) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, fmt.Errorf("query in the address: %w", ErrForm)
 	}
@@ -90,12 +98,13 @@ func Form(r *http.Request, fields ...string) (url.Values, error) {
 		return nil, fmt.Errorf("body: %w", ErrForm) // the parser's own error quotes the body
 	}
 	for name, values := range r.PostForm {
+		limit, known := limits[name]
 		switch {
-		case !slices.Contains(fields, name):
+		case !known:
 			return nil, fmt.Errorf("unknown field: %w", ErrForm)
 		case len(values) != 1:
 			return nil, fmt.Errorf("field %s given %d times: %w", name, len(values), ErrForm)
-		case len(values[0]) > MaxField || !utf8.ValidString(values[0]):
+		case len(values[0]) > limit || !utf8.ValidString(values[0]):
 			return nil, fmt.Errorf("field %s is too long or no text: %w", name, ErrForm)
 		}
 	}

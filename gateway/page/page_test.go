@@ -37,6 +37,17 @@ func TestForm(t *testing.T) {
 	}
 }
 
+// invariant 9
+func TestFormWithin(t *testing.T) {
+	for length, ok := range map[int]bool{0: true, 1000: true, 1001: false} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("long="+strings.Repeat("x", length)))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if _, err := FormWithin(r, map[string]int{"long": 1000}); (err == nil) != ok {
+			t.Errorf("%d bytes within 1000: %v; want ok %v", length, err, ok)
+		}
+	}
+}
+
 func TestGuard(t *testing.T) {
 	h := Guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), Loopback)
 	for host, want := range map[string]int{
@@ -75,6 +86,9 @@ func TestDatesAndSpans(t *testing.T) {
 	if got := Day(English, at); got != "Wed 25 Nov" {
 		t.Errorf("Day = %q", got)
 	}
+	if got := BothTimes(English, at); got != (Text{English, "Wed 25 Nov, 00:30", "11/25（三）00:30"}) {
+		t.Errorf("BothTimes = %+v", got)
+	}
 	if got := Clock(at); got != "00:30" {
 		t.Errorf("Clock = %q", got)
 	}
@@ -82,6 +96,17 @@ func TestDatesAndSpans(t *testing.T) {
 		if got := Span(d); got != want {
 			t.Errorf("Span(%v) = %q; want %q", d, got, want)
 		}
+	}
+}
+
+func TestCountsAndNumbers(t *testing.T) {
+	for d, want := range map[time.Duration][2]int{0: {0, 1}, 1: {1, 1}, time.Minute: {60, 1}, 61 * time.Second: {61, 2}, -time.Hour: {0, 1}} {
+		if got := [2]int{Seconds(d), Minutes(d)}; got != want {
+			t.Errorf("Seconds, Minutes of %v = %v; want %v", d, got, want)
+		}
+	}
+	if zh, en := Phone(Chinese, "分機 100"), Phone(English, "分機 100"); zh != "分機 100" || en != "ext. 100" {
+		t.Errorf("Phone = %q and %q", zh, en)
 	}
 }
 

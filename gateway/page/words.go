@@ -1,8 +1,10 @@
 package page
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -51,6 +53,21 @@ func LoadWords(fsys fs.FS) (*Words, error) {
 		w.by[l] = i18n.NewLocalizer(b, string(l))
 	}
 	return w, nil
+}
+
+// Compiled returns what a package of pages has compiled in: the messages in words and the files in files. It panics when
+// they are not whole, which a test of the package sees first.
+func Compiled(own fs.FS) (*Words, fs.FS) {
+	words, errWords := fs.Sub(own, "words")
+	files, errFiles := fs.Sub(own, "files")
+	if err := errors.Join(errWords, errFiles); err != nil {
+		panic(err)
+	}
+	w, err := LoadWords(words)
+	if err != nil {
+		panic(err)
+	}
+	return w, files
 }
 
 // Say returns message id in l. args are names and values in turn; the value named "Count" chooses the plural form.
@@ -122,11 +139,36 @@ func BothDays(first Lang, t time.Time) Text {
 	return Text{Lang: first, Main: Day(first, t), Under: Day(first.Other(), t)}
 }
 
+// BothTimes returns the date and time of day of t in both languages: 11/26（四）20:00 and Thu 26 Nov, 20:00.
+func BothTimes(first Lang, t time.Time) Text {
+	at := func(l Lang) string {
+		if l == English {
+			return Day(l, t) + ", " + Clock(t)
+		}
+		return Day(l, t) + Clock(t)
+	}
+	return Text{Lang: first, Main: at(first), Under: at(first.Other())}
+}
+
 // Local returns t in the time of New Taipei City, which knows no summer time.
 func Local(t time.Time) time.Time { return t.In(time.FixedZone("Asia/Taipei", 8*60*60)) }
 
 // Span returns d as minutes and seconds, rounded up so that 0:00 means over.
 func Span(d time.Duration) string {
-	s := max(0, int((d+time.Second-1)/time.Second))
+	s := Seconds(d)
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// Seconds rounds d up to whole seconds, so that what is counted down on a screen is never over before it is.
+func Seconds(d time.Duration) int { return max(0, int((d+time.Second-1)/time.Second)) }
+
+// Minutes rounds d up to whole minutes, at least one.
+func Minutes(d time.Duration) int { return max(1, int((d+time.Minute-1)/time.Minute)) }
+
+// Phone writes a telephone number for a language: an extension's word is the only part that needs it.
+func Phone(l Lang, number string) string {
+	if l == English {
+		return strings.ReplaceAll(number, "分機", "ext.")
+	}
+	return number
 }

@@ -1,4 +1,5 @@
-// Package look holds what all pages of Lobby share: the style sheet, the icons, and the two scripts that keep pages live.
+// Package look holds what all pages of Lobby share: the style sheet, the icons, and the scripts that keep pages live; and
+// what screens that people touch have beside it, screen.css and screen.js.
 //
 // A page gets the files handed in as an fs.FS and serves them from its own address, so that no page asks another host
 // for anything. The classes a page may use are listed at the top of look.css; icons.svg is a sprite of symbols.
@@ -18,7 +19,8 @@ import (
 //go:embed files
 var files embed.FS
 
-// FS returns the shared files: look.css, icons.svg, htmx.min.js, sse.js and the licences of the latter two.
+// FS returns the shared files: look.css, icons.svg, screen.css, screen.js, htmx.min.js, sse.js and the licences of the
+// latter two.
 func FS() fs.FS {
 	sub, err := fs.Sub(files, "files")
 	if err != nil {

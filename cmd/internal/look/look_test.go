@@ -88,21 +88,23 @@ func TestTextIsLegible(t *testing.T) {
 
 // What the list at the top promises must be there: other pages are written from that list.
 func TestListedClassesExist(t *testing.T) {
-	list, rules, _ := strings.Cut(read(t, "look.css"), "*/")
-	classes := regexp.MustCompile(`\.([a-z][a-z0-9]*(?:-[a-z0-9]+)*)`).FindAllStringSubmatch(list, -1)
-	if len(classes) < 90 {
-		t.Fatalf("%d classes listed; want the whole list", len(classes))
-	}
-	for _, m := range classes {
-		if m[1] == "svg" {
-			continue // icons.svg
+	for name, least := range map[string]int{"look.css": 90, "screen.css": 25} {
+		list, rules, _ := strings.Cut(read(t, name), "*/")
+		classes := regexp.MustCompile(`\.([a-z][a-z0-9]*(?:-[a-z0-9]+)*)`).FindAllStringSubmatch(list, -1)
+		if len(classes) < least {
+			t.Fatalf("%s: %d classes listed; want the whole list", name, len(classes))
 		}
-		if !regexp.MustCompile(`\.` + m[1] + `[^a-z0-9-]`).MatchString(rules) {
-			t.Errorf(".%s is listed and has no rule", m[1])
+		for _, m := range classes {
+			if m[1] == "svg" || m[1] == "css" {
+				continue // icons.svg, look.css
+			}
+			if !regexp.MustCompile(`\.` + m[1] + `[^a-z0-9-]`).MatchString(rules) {
+				t.Errorf("%s: .%s is listed and has no rule", name, m[1])
+			}
 		}
-	}
-	if strings.Contains(rules, "url(") || strings.Contains(rules, "@import") {
-		t.Error("look.css asks for another file")
+		if strings.Contains(rules, "url(") || strings.Contains(rules, "@import") {
+			t.Errorf("%s asks for another file", name)
+		}
 	}
 }
 
@@ -147,6 +149,7 @@ func TestHandler(t *testing.T) {
 		{"style sheet", "GET", "/look/look.css", 200, "text/css; charset=utf-8"},
 		{"icons", "GET", "/look/icons.svg", 200, "image/svg+xml"},
 		{"script", "HEAD", "/look/htmx.min.js", 200, "text/javascript; charset=utf-8"},
+		{"touch screens", "GET", "/look/screen.js", 200, "text/javascript; charset=utf-8"},
 		{"live updates", "GET", "/look/sse.js", 200, "text/javascript; charset=utf-8"},
 		{"licences", "GET", "/look/licences.txt", 200, "text/plain; charset=utf-8"},
 		{"the folder", "GET", "/look/", 404, "text/plain; charset=utf-8"},

@@ -1,7 +1,7 @@
-package kiosk
+package pad
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,7 +22,7 @@ func TestPress(t *testing.T) {
 			if key == "" {
 				key = string(r)
 			}
-			typed = press(typed, key, c.limit, c.dashes)
+			typed = Press(typed, key, c.limit, c.dashes)
 		}
 		if typed != c.want {
 			t.Errorf("%s typed = %q; want %q", c.keys, typed, c.want)
@@ -37,7 +37,7 @@ func FuzzPress(f *testing.F) {
 		limit = 1 + (limit&0x7fffffff)%12
 		typed := ""
 		for _, key := range strings.FieldsFunc(keys, func(r rune) bool { return r == ' ' }) {
-			typed = press(typed, key, limit, true)
+			typed = Press(typed, key, limit, true)
 		}
 		if len(typed) > limit || strings.Trim(typed, "0123456789-") != "" || strings.Contains(typed, "--") || strings.HasPrefix(typed, "-") {
 			t.Errorf("pressed %q, limit %d: %q", keys, limit, typed)
@@ -45,12 +45,33 @@ func FuzzPress(f *testing.F) {
 	})
 }
 
-// invariant 10
-func TestSecretShowsItselfToNobody(t *testing.T) {
-	s := state{code: "471903"}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		if out := fmt.Sprintf(verb, s.code); strings.Contains(out, "471903") {
-			t.Errorf("%s prints the digits", verb)
+func TestIsUnit(t *testing.T) {
+	for unit, want := range map[string]bool{
+		"7": true, "12-3": true, "12-3-1": true, "128-128-9": true, "1281-128-9": false,
+		"": false, "-": false, "-1": false, "1-": false, "1--2": false, "十二": false, "12 3": false, "A-12-3": false,
+	} {
+		if got := IsUnit(unit); got != want {
+			t.Errorf("IsUnit(%q) = %v; want %v", unit, got, want)
 		}
+	}
+}
+
+func TestIsKey(t *testing.T) {
+	for _, key := range append(Digits(), "0", "clear", "back", "dash", "enter") {
+		if !IsKey(key) {
+			t.Errorf("IsKey(%q) = false", key)
+		}
+	}
+	for _, key := range []string{"", "10", "x", "-", "Enter"} {
+		if IsKey(key) {
+			t.Errorf("IsKey(%q) = true", key)
+		}
+	}
+}
+
+func TestBoxes(t *testing.T) {
+	want := []Box{{Full: true}, {Full: true}, {Next: true, Gap: true}, {}}
+	if got := Boxes(4, 2); !slices.Equal(got, want) {
+		t.Errorf("Boxes(4, 2) = %v; want %v", got, want)
 	}
 }

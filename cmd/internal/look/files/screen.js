@@ -1,4 +1,5 @@
-// The pages work without this script; it saves reloading them. It opens nothing and decides nothing.
+// What screens that people touch share. The pages work without this script; it saves reloading them. It opens nothing and
+// decides nothing.
 (function () {
   'use strict';
   function screen() { return document.getElementById('screen'); }
@@ -13,9 +14,12 @@
   }
   document.addEventListener('htmx:afterSettle', dress);
 
-  // A numeric keypad or a code reader types on the pad that is shown.
+  // A code reader types like a keyboard: its text goes to the field that waits for it, wherever the focus was left. A
+  // numeric keypad types on the pad that is shown.
   document.addEventListener('keydown', function (e) {
     if (e.ctrlKey || e.altKey || e.metaKey || (e.target && e.target.tagName === 'INPUT')) { return; }
+    var scan = document.querySelector('[data-scan]');
+    if (scan && e.key.toUpperCase() === scan.dataset.scan) { scan.focus(); return; }
     var name = { Backspace: 'back', Delete: 'clear', Enter: 'enter', '-': 'dash' }[e.key] || (/^[0-9]$/.test(e.key) ? e.key : '');
     var key = name && document.querySelector('[data-key="' + name + '"]');
     // Enter on a focused button is that button's own.
@@ -32,8 +36,15 @@
     });
   }, 1000);
 
-  var live = new EventSource('/live');
-  live.addEventListener('changed', function (e) {
-    if (screen().dataset.version !== e.data) { htmx.trigger('#live', 'stale'); }
-  });
+  // A swap would tear a code that is being read in two: it waits for the reader, but not for what is left lying there.
+  var waited = 0;
+  function swap(version) {
+    var scan = document.querySelector('[data-scan]');
+    if (screen().dataset.version === version) { waited = 0; return; }
+    if (scan && scan.value && waited < 6) { waited += 1; setTimeout(swap, 500, version); return; }
+    waited = 0;
+    htmx.trigger('#live', 'stale');
+  }
+  var live = new EventSource(document.getElementById('live').dataset.from);
+  live.addEventListener('changed', function (e) { swap(e.data); });
 })();
