@@ -244,7 +244,9 @@ func refusedWhy(code, lang string) string {
 	switch code {
 	case "late":
 		return in(lang, "命令到得太晚。可以再試一次。", "the command came too late. Try again.")
-	case "cap":
+	case "already_open":
+		return in(lang, "門已經開著。", "it is open already.")
+	case "cap", "crowded":
 		return in(lang, "一分鐘內開門太多次。請稍後再試。", "too many doors within a minute. Try again later.")
 	case "closed_down":
 		return in(lang, "警衛已關閉這個門。請洽現場警衛。", "a guard closed this door. Call the guard.")

@@ -109,7 +109,7 @@ func TestOpenFromThePage(t *testing.T) {
 	for version, tt := range []struct{ kind, code, want string }{
 		{wire.CommandUnknown, "", "結果不明，不會自動重送。請現場查看"}, {wire.CommandPulsed, "", "沒有看到門被推開"}, {wire.CommandOpened, "", "門已打開。"},
 		{wire.CommandRefused, "closed_down", "警衛已關閉這個門"}, {wire.CommandRefused, "late", "命令到得太晚"}, {wire.CommandRefused, "cap", "一分鐘內開門太多次"},
-		{wire.CommandRefused, "silent", "門的設備沒有回應"}, {wire.CommandRefused, "odd", "現在不行（odd）"},
+		{wire.CommandRefused, "silent", "門的設備沒有回應"}, {wire.CommandRefused, "already_open", "門已經開著"}, {wire.CommandRefused, "odd", "現在不行（odd）"},
 	} {
 		b.Send("site-a-gw", wire.Event{Type: tt.kind, Subject: "command/" + id, Version: uint64(version) + 1, Data: cloudtest.Raw(wire.CommandOutcome{Device: "door/ktv", What: "open", Code: tt.code})})
 		_, _, page = b.get(cloudtest.BossA, at)
