@@ -232,7 +232,7 @@ func (t *tour) refusals(ctx context.Context, port int) (map[string]int, error) {
 	all := map[string]int{}
 	for _, m := range regexp.MustCompile(`(?m)^lobby_events_counted_total\{name="([a-z_]+)"\} (\d+)`).FindAllSubmatch(b, -1) {
 		name := string(m[1])
-		if n, err := strconv.Atoi(string(m[2])); err == nil && (strings.HasPrefix(name, "commands_refused_") || name == "retained_dropped" || name == "topics_dropped") {
+		if n, err := strconv.Atoi(string(m[2])); err == nil && (strings.HasPrefix(name, "commands_refused_") || strings.HasSuffix(name, "_dropped")) {
 			all[name] = n
 		}
 	}
