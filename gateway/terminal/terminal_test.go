@@ -146,6 +146,9 @@ func TestWrongCode(t *testing.T) {
 		h.want("screen", "code", "reason", "")
 		h.touch("back")
 		h.want("screen", "unit")
+		h.touch("unit", "key", "enter")
+		h.says(`data-typed-count="0"`) // digits do not outlive their pad
+		h.touch("back")
 		h.touch("back")
 		h.want("screen", "building")
 		h.touch("back")
