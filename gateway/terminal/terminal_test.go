@@ -156,6 +156,17 @@ func TestWrongCode(t *testing.T) {
 	})
 }
 
+// The last wrong code locks the unit: the pad gives way to how long.
+func TestLastWrongCode(t *testing.T) {
+	atScreen(t, func(h *hand) {
+		h.toCode()
+		h.f.with(func() { h.f.says = &doors.Verdict{Reason: doors.Wrong, Until: h.f.now().Add(5 * time.Minute)} })
+		h.touch("digits", "digits", "11111111")
+		h.want("screen", "refused", "reason", "wrong")
+		h.says("請稍候再試", "請等 5 分鐘", "Please wait 5 minutes", "分機 100")
+	})
+}
+
 // What no ticket helps against is said before one is held up.
 func TestIdleSaysWhatIsAmiss(t *testing.T) {
 	for _, c := range []struct {

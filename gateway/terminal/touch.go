@@ -121,7 +121,7 @@ func (st *state) answer(v doors.Verdict) {
 	switch {
 	case v.Intent != "":
 		st.follow(v.Intent)
-	case v.Reason == doors.Wrong && st.place == code:
+	case v.Reason == doors.Wrong && v.Left > 0 && st.place == code:
 		st.verdict = v
 		st.step++ // a second tap is not another try
 	default:

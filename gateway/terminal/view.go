@@ -163,7 +163,7 @@ func (v *view) drawDoor(st *state) {
 var faces = map[string]string{
 	doors.NoTicket: "qr", doors.Elsewhere: "building", doors.WrongDoor: "door-open", doors.TooEarly: "clock",
 	doors.TooLate: "clock", doors.Used: "minus", doors.Revoked: "x", doors.ClosedDown: "octagon-x", doors.Silent: "plug",
-	doors.Crowded: "users", doors.NoGrant: "calendar", doors.Wrong: "key", doors.Locked: "lock", doors.AlreadyOpen: "door-open",
+	doors.Crowded: "users", doors.NoGrant: "calendar", doors.Wrong: "lock", doors.Locked: "lock", doors.AlreadyOpen: "door-open",
 }
 
 // drawRefusal says why nothing was released: which door or when instead, and what to do.
@@ -182,12 +182,11 @@ func (s *screen) drawRefusal(v *view, st *state) {
 		v.Sub = v.Say("remedy.from", "At", page.BothTimes(v.Lang, got.From))
 	case doors.TooLate:
 		v.Sub = v.Say("remedy.until", "At", page.BothTimes(v.Lang, got.Until))
-	case doors.Locked:
+	case doors.Locked, doors.Wrong: // wrong for the last time
+		v.Title = v.Say("refused.locked")
 		v.Sub = v.Say("remedy.wait", "Count", page.Minutes(got.Until.Sub(st.view.Now)))
 	case doors.ClosedDown:
 		v.Sub = v.closedSay(st.door.Reason)
-	case doors.Wrong:
-		v.Title, v.Sub = v.Say("refused.wrong", "Count", got.Left), page.Text{}
 	case doors.AlreadyOpen:
 		v.FaceClass = "is-ok"
 	}
