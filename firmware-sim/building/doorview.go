@@ -34,9 +34,9 @@ func newFacilityView(c choice, s DoorState) facilityView {
 	case s.Open:
 		v.Word, v.Icon, v.Badge = d.word("開著", "open"), "door-open", "badge-info"
 	case s.Faults.Jammed && s.OutputOn:
-		v.Word, v.Icon, v.Badge = d.word("通電，電鎖卡住", "released, strike jammed"), "x", "badge-bad"
+		v.Word, v.Icon, v.Badge = d.word("電鎖卡住", "strike jammed"), "x", "badge-bad"
 	case s.OutputOn:
-		v.Word, v.Icon, v.Badge = d.word("放開，可以推", "released, push it"), "unlock", "badge-info"
+		v.Word, v.Icon, v.Badge = d.word("可以推開", "released"), "unlock", "badge-info"
 	}
 	v.Actions = []actionView{
 		d.button("push", map[bool]string{true: "btn-filled"}[s.OutputOn && !s.Open], "推門", "Push", d.why(s.Open, "門已經開著", "it is open already")),
@@ -92,7 +92,7 @@ func doorFacts(c choice, s DoorState) string {
 		fmt.Sprintf(c.word("推開 %d 次", "openings %d"), s.Counts.Openings),
 		fmt.Sprintf(c.word("外出 %d 次", "exits %d"), s.Counts.Exits),
 		fmt.Sprintf(c.word("強行打開 %d 次", "forced %d"), s.Counts.Forced),
-		fmt.Sprintf(c.word("通電最久 %v", "longest on %v"), longest),
+		fmt.Sprintf(c.word("通電最久 %g 秒", "longest on %g s"), longest.Seconds()),
 	}, " · ")
 }
 
