@@ -170,12 +170,16 @@ func (t *tour) restored(ctx context.Context) error {
 	return t.nobodyTwice(messages)
 }
 
-// answered makes the gateway connect again and waits until the cloud's answer has covered everything: a hint alone
-// delivers nothing, and the next pulse may be a minute away.
+// answered makes the gateway connect again until the cloud's answer has covered everything: a hint alone delivers nothing,
+// and the next pulse may be a minute away. Meters are read all the time: what came after an answer waits for the next one.
 func (t *tour) answered(ctx context.Context) error {
-	t.d.Link.Cut()
-	t.d.Link.Mend()
+	var again time.Time
 	return until(ctx, "everything to be answered for", func() (bool, any, error) {
+		if time.Now().After(again) {
+			t.d.Link.Cut()
+			t.d.Link.Mend()
+			again = time.Now().Add(3 * time.Second)
+		}
 		h, err := t.health(ctx)
 		return err == nil && h.Connected && h.Undelivered == 0, h, err
 	})
