@@ -72,7 +72,7 @@ func (s Snapshot) Wire() wire.Health {
 			device.At = wire.At(d.LastOK)
 		}
 		if !d.Online {
-			device.Code = "silent"
+			device.Code, device.Error = "silent", wire.Words(d.Error)
 		}
 		h.Devices = append(h.Devices, device)
 	}

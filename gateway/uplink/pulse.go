@@ -47,10 +47,7 @@ func (u *Uplink) pulse() error {
 	if u.deps.Health != nil {
 		p.Health = u.deps.Health()
 	}
-	payload, err := wire.Sign(u.config.Key, wire.ContextPulse, p)
-	if err == nil && len(payload) > wire.MaxMessage {
-		err = fmt.Errorf("%d bytes: %w", len(payload), wire.ErrSize)
-	}
+	payload, err := u.sign(p)
 	if err != nil {
 		return fmt.Errorf("pulse: %w", err)
 	}
@@ -64,6 +61,22 @@ func (u *Uplink) pulse() error {
 		u.hurried = 0
 	}
 	return nil
+}
+
+// sign signs a pulse with as many of its devices as the message has room for.
+func (u *Uplink) sign(p wire.Pulse) ([]byte, error) {
+	all := p.Health
+	p.Health.Devices = nil
+	bare, err := wire.Sign(u.config.Key, wire.ContextPulse, p)
+	if err != nil {
+		return nil, err
+	}
+	p.Health = all.Fit(wire.MaxMessage - len(bare))
+	payload, err := wire.Sign(u.config.Key, wire.ContextPulse, p)
+	if err == nil && len(payload) > wire.MaxMessage {
+		err = fmt.Errorf("%d bytes: %w", len(payload), wire.ErrSize)
+	}
+	return payload, err
 }
 
 // hurry asks again soon: something is missing that the cloud sends when a pulse lacks it.
