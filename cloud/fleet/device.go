@@ -54,9 +54,11 @@ func pulsed(known []Device, p wire.Pulse, at place, now time.Time) []Device {
 		}
 		listed[h.ID] = true
 		old := before[h.ID]
-		h.Error = wire.Words(h.Error)
 		if at.before(old.said) {
 			h.Online, h.Code, h.Error, h.At = old.Online, old.Code, old.Error, max(h.At, old.At)
+		}
+		if h.Error = wire.Words(h.Error); h.Online {
+			h.Error = ""
 		}
 		all = append(all, Device{h, wire.At(now), old.said})
 	}

@@ -96,7 +96,7 @@ func (h Health) reasons(now time.Time) []string {
 		}
 	}
 	for _, d := range h.Devices {
-		add(!d.Online, "device_silent:"+d.ID)
+		add(!d.Online && d.Code != wire.DeviceUnasked, "device_silent:"+d.ID)
 	}
 	for _, a := range h.Alarms {
 		add(true, "alarm_"+a.Kind)

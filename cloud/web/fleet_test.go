@@ -9,7 +9,9 @@ import (
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet/fleettest"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
+	"github.com/ntpc-smart-community/lobby/cloud/internal/cloudtest"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
+	"github.com/ntpc-smart-community/lobby/cloud/store/storetest"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
@@ -121,11 +123,15 @@ func (b *bench) city(n int) {
 
 // Reading, judging and writing the first page of a fleet of 2,000 gateways and 20,000 devices.
 func BenchmarkOperatorOf2000(b *testing.B) {
-	bench := newBench(b)
-	bench.city(2000)
-	for b.Loop() {
-		if code, _, page := bench.get("ops", "/operator"); code != 200 || len(page) < 10_000 {
-			b.Fatal(code, len(page))
-		}
+	for engine, dsn := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres} {
+		b.Run(engine, func(b *testing.B) {
+			x := newBenchOn(b, dsn(b))
+			x.city(2000)
+			for b.Loop() {
+				if code, _, page := x.get(cloudtest.Ops, "/operator"); code != 200 || len(page) < 10_000 {
+					b.Fatal(code, len(page))
+				}
+			}
+		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/ingest"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
+	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
 // scene is the operators' page at one moment: the fleet through a lens, or one gateway closely.
@@ -325,7 +326,7 @@ type device struct {
 // rank puts first what does not answer, then what is not known.
 func (d device) rank() int {
 	switch {
-	case !d.of.Fresh(), !d.of.Listed(d.Device):
+	case !d.of.Fresh(), !d.of.Listed(d.Device), d.Code == wire.DeviceUnasked:
 		return 1
 	case !d.Online:
 		return 0
@@ -339,6 +340,9 @@ func (d device) Badge() badge {
 	case 0:
 		return badge{"bad", "octagon-x", t.code(d.Code)}
 	case 1:
+		if d.of.Fresh() && d.Code == wire.DeviceUnasked {
+			return badge{"stale", "question", t.code(d.Code)}
+		}
 		return badge{"stale", "question", t.t("狀態不明", "Unknown")}
 	default:
 		return badge{"ok", "check", t.t("有回應", "Answers")}
@@ -351,7 +355,7 @@ func (d device) KindWord() string { return d.of.lang.kind(d.Kind) }
 // Says is its last error in its driver's words, or what it was when last heard of.
 func (d device) Says() string {
 	t := d.of.lang
-	if d.rank() == 1 {
+	if d.rank() == 1 && d.Code != wire.DeviceUnasked {
 		was := t.t("有回應", "it answered")
 		if !d.Online {
 			was = t.code(d.Code)

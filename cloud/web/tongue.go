@@ -55,7 +55,7 @@ var (
 		"locker_board": {"櫃門控制板", "Locker board"}, "gas_meter": {"瓦斯表", "Gas meter"}, "door": {"門禁", "Door"}, "device": {"裝置", "Device"},
 	}
 	codes = pairs{
-		"": {"沒有回應", "Silent"}, "silent": {"沒有回應", "Silent"}, "gone": {"線路不在", "Line gone"}, "damaged": {"回應損壞", "Damaged answers"},
+		"": {"沒有回應", "Silent"}, wire.DeviceMute: {"沒有回應", "Silent"}, wire.DeviceUnasked: {"還沒問到", "Not asked yet"}, "gone": {"線路不在", "Line gone"}, "damaged": {"回應損壞", "Damaged answers"},
 		"foreign": {"不是這個裝置", "Another device"},
 	}
 	qualities = pairs{

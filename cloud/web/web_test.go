@@ -24,7 +24,12 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := cloudtest.New(t, storetest.SQLite(t))
+	return newBenchOn(t, storetest.SQLite(t))
+}
+
+func newBenchOn(t testing.TB, dsn string) *bench {
+	t.Helper()
+	b := cloudtest.New(t, dsn)
 	x := &bench{Bench: b}
 	now := func() time.Time { return b.Now.Add(time.Duration(x.later.Load())) }
 	x.pages = web.New(web.Parts{DB: b.DB, Fleet: b.Fleet, Identity: b.Identity, Ingest: b.Ingest, Parcels: b.Parcels, Facilities: b.Facilities, Once: b.Once, Now: now, Log: b.Logger()})

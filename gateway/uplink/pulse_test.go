@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
@@ -56,5 +57,27 @@ func TestAPulseOfManyDevicesFits(t *testing.T) {
 			t.Errorf("%s: %d bytes list %d devices and leave out %d; want %d or more", tt.name, len(payload), listed, got.Health.More, tt.least)
 		}
 		t.Logf("%s: %d bytes, %d listed, %d more", tt.name, len(payload), listed, got.Health.More)
+	}
+}
+
+// After a start devices have not been asked yet; the cloud is told how they are as soon as they have been, not a minute
+// later.
+func TestUnaskedDevicesArePulsedAgainSoon(t *testing.T) {
+	w := newWorld(t, 1)
+	w.connect()
+	w.run(time.Minute) // keys and documents are there
+	w.restart()
+	board := wire.DeviceHealth{ID: "locker/A/board/0", Code: wire.DeviceUnasked}
+	w.up.deps.Health = func() wire.Health { return wire.Health{Devices: []wire.DeviceHealth{board}} }
+	w.connect()
+	if wait := w.up.pulseDue - w.mono; wait > 2*hurryFirst {
+		t.Errorf("the next pulse comes in %v while a device was not asked", wait)
+	}
+	board.Online, board.Code = true, ""
+	for h := (wire.Health{}); len(h.Devices) == 0 || !h.Devices[0].Online; h = w.cloud.pulses[len(w.cloud.pulses)-1].Health {
+		w.step()
+	}
+	if wait := w.up.pulseDue - w.mono; wait < pulseEvery-time.Second {
+		t.Errorf("the next pulse comes in %v though all were asked", wait)
 	}
 }

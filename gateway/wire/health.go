@@ -11,6 +11,12 @@ import (
 // MaxWords bounds an error in a driver's words, in bytes.
 const MaxWords = 160
 
+// Codes of devices that are not online.
+const (
+	DeviceUnasked = "unasked" // not asked yet since the gateway started: nothing is known of it
+	DeviceMute    = "silent"
+)
+
 // frame is what a list of devices adds to a message beside the devices: its name, brackets, and the count of the rest.
 const frame = len(`"devices":[],"more":1000000,`)
 
