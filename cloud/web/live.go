@@ -76,8 +76,8 @@ func serverSent(name, html string) string {
 func (o *operator) live(rw http.ResponseWriter, r *http.Request) {
 	l := lensOf(r)
 	if err := o.allowed(r); err != nil {
-		v := &scene{Lens: l, lang: tongued(l.Lang)}
-		http.Error(rw, http.StatusText(v.refuse(err)), v.refuse(err))
+		_, status := o.refusal(l, err)
+		http.Error(rw, http.StatusText(status), status)
 		return
 	}
 	select {
@@ -111,7 +111,7 @@ func (o *operator) live(rw http.ResponseWriter, r *http.Request) {
 // follow looks again and again. The clock on the page changes each second, which keeps the line open and tells the
 // browser that it still hears.
 func (o *operator) follow(r *http.Request, l lens, send func(string) bool) {
-	sent := map[string]string{}
+	sent, ill := map[string]string{}, false
 	since := time.Now()
 	for {
 		changed := o.Ingest.Changed()
@@ -126,10 +126,13 @@ func (o *operator) follow(r *http.Request, l lens, send func(string) bool) {
 		case errors.Is(err, identity.ErrNoSession), errors.Is(err, errNotOperator), errors.Is(err, errNoGateway):
 			send(o.farewell(l, err))
 			return
-		case err != nil:
-			o.Log.Error("page not kept live", "err", err) // it says itself that it has grown old
+		case err != nil: // the page says itself that it has grown old
+			if !ill {
+				o.Log.Error("page not kept live", "err", err)
+			}
+			ill = true
 		default:
-			v.Streamed = true
+			v.Streamed, ill = true, false
 			if text := news(o.parts(v), sent); text != "" && !send(text) {
 				return
 			}
@@ -162,7 +165,6 @@ func (o *operator) pause(ctx context.Context, took time.Duration, changed <-chan
 
 // farewell empties the page of what is no longer to be seen, and ends the stream.
 func (o *operator) farewell(l lens, err error) string {
-	v := &scene{Lens: l, Now: o.Now(), lang: tongued(l.Lang)}
-	v.refuse(err)
+	v, _ := o.refusal(l, err)
 	return serverSent("clock", "") + serverSent("late", "") + serverSent("main", string(o.render("refused", l.Lang, v))) + serverSent("end", "")
 }

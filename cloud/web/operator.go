@@ -97,45 +97,39 @@ func (w *web) operates(ctx context.Context, who identity.Person) error {
 // page serves the page as it is now. It needs no script.
 func (o *operator) page(rw http.ResponseWriter, r *http.Request) {
 	l := lensOf(r)
-	v := &scene{Lens: l, Now: o.Now(), lang: tongued(l.Lang)}
 	err := o.allowed(r)
+	var v *scene
 	if err == nil {
 		v, err = o.scene(r.Context(), l, time.Now())
 	}
-	if err == nil {
-		o.write(rw, http.StatusOK, v)
-		return
+	status := http.StatusOK
+	if err != nil {
+		v, status = o.refusal(l, err)
 	}
-	v = &scene{Lens: l, Now: o.Now(), lang: tongued(l.Lang)}
-	o.write(rw, v.refuse(err), v)
-	if v.Trouble {
+	if status == http.StatusServiceUnavailable {
 		o.Log.Error("page not made", "err", err)
 	}
-}
-
-// refuse says why the page is not shown, and with which status.
-func (v *scene) refuse(err error) int {
-	v.Refused = true
-	switch {
-	case errors.Is(err, identity.ErrNoSession):
-		v.SignIn = "/auth/login?next=" + url.QueryEscape(v.Lens.To())
-		return http.StatusUnauthorized
-	case errors.Is(err, errNotOperator):
-		v.Forbidden = true
-		return http.StatusForbidden
-	case errors.Is(err, errNoGateway):
-		v.Nowhere = true
-		return http.StatusNotFound
-	}
-	v.Trouble = true
-	return http.StatusServiceUnavailable
-}
-
-func (o *operator) write(rw http.ResponseWriter, status int, v *scene) {
-	html := o.render("page", v.Lens.Lang, v)
 	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+	html := o.render("page", l.Lang, v)
 	rw.WriteHeader(status)
 	_, _ = rw.Write(html) // a failed write means that the reader has left
+}
+
+// refusal is what is shown instead of the page, and its status.
+func (o *operator) refusal(l lens, err error) (*scene, int) {
+	v := &scene{Lens: l, Now: o.Now(), lang: tongued(l.Lang), Refused: true}
+	switch {
+	case errors.Is(err, identity.ErrNoSession):
+		v.SignIn = "/auth/login?next=" + url.QueryEscape(l.Here())
+		return v, http.StatusUnauthorized
+	case errors.Is(err, errNotOperator):
+		v.Forbidden = true
+		return v, http.StatusForbidden
+	case errors.Is(err, errNoGateway):
+		v.Nowhere = true
+		return v, http.StatusNotFound
+	}
+	return v, http.StatusServiceUnavailable
 }
 
 func (o *operator) render(name, lang string, data any) []byte {

@@ -20,9 +20,11 @@ type scene struct {
 	lang tongued
 	took time.Duration
 
-	Refused, Forbidden, Nowhere, Trouble bool
-	SignIn                               string
-	Streamed                             bool // this is sent by the stream: the page is live
+	Streamed bool // this is sent by the stream: the page is live
+
+	Refused            bool // nothing of the fleet is shown, for one of these reasons, or trouble on our side
+	SignIn             string
+	Forbidden, Nowhere bool
 
 	Total    int          // gateways
 	Silent   int          // of those that the lens finds, gateways without word
