@@ -172,8 +172,8 @@ func TestOperatorRights(t *testing.T) {
 	_, _, page = b.get(cloudtest.BossA, "/operator?lang=en")
 	check(t, "a manager", page, []string{"operators alone", "/?lang=en"}, []string{"/auth/login"})
 	for who, link := range map[string]bool{cloudtest.Ops: true, cloudtest.BossA: false, cloudtest.ResA1: false, cloudtest.Unsigned: false} {
-		if _, _, page := b.get(who, "/"); strings.Contains(page, `href="/operator`) != link {
-			t.Errorf("%s: the first page links to the operators': %t", who, !link)
+		if _, _, page := b.get(who, "/bookings"); strings.Contains(page, `href="/operator`) != link {
+			t.Errorf("%s: a tab leads to the operators' page: %t", who, !link)
 		}
 	}
 	if code, _, _ := b.do(cloudtest.Ops, httptest.NewRequest("POST", "/operator", nil)); code != http.StatusMethodNotAllowed {
