@@ -22,11 +22,12 @@ import (
 
 // Bounds of the operators' page.
 const (
-	maxViewers = 64               // pages kept live at once, by this process
-	pageRows   = 50               // gateways of one page
-	showAll    = 40               // devices of one page; if there are more, only those that need a look are listed
-	lastEvents = 30               // of one gateway
-	readLimit  = 10 * time.Second // for reading how the fleet is
+	maxViewers   = 64               // pages kept live at once, by this process
+	pageRows     = 50               // gateways of one page
+	showAll      = 40               // devices of one page; if there are more, only those that need a look are listed
+	lastEvents   = 30               // of one gateway
+	lastCommands = 10               // likewise
+	readLimit    = 10 * time.Second // for reading how the fleet is
 )
 
 // operatorPage is its template, apart from those of the other pages: its functions speak one language each.
@@ -193,7 +194,7 @@ func (o *operator) survey(ctx context.Context, since time.Time) (*survey, error)
 	}
 }
 
-// closely reads one gateway with its devices, alarms and last events.
+// closely reads one gateway with its devices, alarms, last commands and last events.
 func (o *operator) closely(ctx context.Context, v *scene) error {
 	return o.DB.Read(ctx, func(tx *store.Tx) error {
 		h, err := o.Fleet.Health(ctx, tx, v.Lens.Gateway)
@@ -207,8 +208,12 @@ func (o *operator) closely(ctx context.Context, v *scene) error {
 		if events, err = o.Ingest.Recent(ctx, tx, h.Gateway, lastEvents); err != nil {
 			return err
 		}
+		commands, err := o.Fleet.CommandsTo(ctx, tx, h.Gateway)
+		if err != nil {
+			return err
+		}
 		v.Now = o.Now()
-		v.closeUp(h, events)
+		v.closeUp(h, commands[:min(len(commands), lastCommands)], events)
 		return nil
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet/fleettest"
 	"github.com/ntpc-smart-community/lobby/cloud/internal/cloudtest"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
@@ -44,7 +45,7 @@ func TestOperatorStates(t *testing.T) {
 		{"a silent device", func(b *bench, box *fleettest.Box) {
 			box.Health.Devices[1] = silent(box.Health.Devices[1], answer)
 			b.beat(box)
-		}, []string{"badge-warn", "降級", "1 個裝置沒有回應", "badge-bad", answer, "櫃門控制板"}, []string{"正常<"}, "1 device is silent"},
+		}, []string{"badge-warn", "降級", "1 個裝置沒有回應", "badge-bad", answer, `data-device="locker/A/board/1" data-state="silent"`, `data-device="locker/A/board/2" data-state="online"`, "櫃門控制板"}, []string{"正常<"}, "1 device is silent"},
 		{"a device that was not asked yet", func(b *bench, box *fleettest.Box) {
 			box.Health.Devices[1] = wire.DeviceHealth{ID: "locker/A/board/1", Kind: "locker_board", Code: wire.DeviceUnasked}
 			b.beat(box)
@@ -133,9 +134,13 @@ func TestOperatorCloseUp(t *testing.T) {
 	box.Append(wire.Audit, wire.Event{Type: wire.DeviceSilent, Subject: "device/locker/A/board/1", Version: 1, State: wire.Raw(wire.Device{Kind: "locker_board", Code: "silent"})})
 	b.beat(box)
 	b.ship(box)
+	b.Write(func(tx *store.Tx) error {
+		_, _, err := b.Fleet.Ask(t.Context(), tx, fleet.Command{Gateway: "gw-tower", Device: "door/ktv", What: "open", Who: "person/boss-7", Why: "left_behind"})
+		return err
+	})
 	_, _, page := b.get(cloudtest.Ops, "/operator?lang=zh&gateway=gw-tower&state=online")
-	check(t, "close up", page, []string{"2 / 2", "裝置沒有回應", "櫃門狀態改變", "compartment/A-39", "1/audit/1/42", "晚到", "沒有警報", "/operator?lang=zh&amp;state=online"},
-		[]string{"compartment/A-9<", "s3cret", "occupied"})
+	check(t, "close up", page, []string{"door/ktv", "等待大樓", "left_behind", "2 / 2", "裝置沒有回應", "櫃門狀態改變", "compartment/A-39", "1/audit/1/42", "晚到", "沒有警報", "/operator?lang=zh&amp;state=online"},
+		[]string{"compartment/A-9<", "s3cret", "occupied", "boss-7"})
 	if n := strings.Count(page, "/audit/1/"); n != 30 {
 		t.Errorf("%d events; want the last 30", n)
 	}

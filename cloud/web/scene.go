@@ -40,6 +40,7 @@ type scene struct {
 
 	One    *row
 	Alarms []alarm
+	Orders []order
 	Events []event
 }
 
@@ -219,12 +220,15 @@ func (r row) Answering() int {
 }
 
 // closeUp shows one gateway.
-func (v *scene) closeUp(h fleet.Health, events []ingest.Logged) {
+func (v *scene) closeUp(h fleet.Health, commands []fleet.Command, events []ingest.Logged) {
 	r := v.row(h)
 	r.list()
 	v.One = &r
 	for _, a := range h.Alarms {
 		v.Alarms = append(v.Alarms, alarm{a, v.lang, v.Now})
+	}
+	for _, c := range commands {
+		v.Orders = append(v.Orders, order{c, v.lang, v.Now})
 	}
 	for _, l := range events {
 		v.Events = append(v.Events, event{l, v.lang, v.Now})
@@ -336,6 +340,9 @@ func (d device) rank() int {
 	return 2
 }
 
+// StateCode is the device's state in one word, for who reads the page by program.
+func (d device) StateCode() string { return []string{"silent", "unknown", "online"}[d.rank()] }
+
 // Badge says the device's state. While its gateway is silent nobody knows it.
 func (d device) Badge() badge {
 	switch t := d.of.lang; d.rank() {
@@ -385,6 +392,37 @@ type alarm struct {
 func (a alarm) Word() string  { return a.lang.alarm(a.Kind) }
 func (a alarm) Since() string { return a.lang.clock(a.First.Time(), a.now) }
 func (a alarm) Again() string { return a.lang.clock(a.Last.Time(), a.now) }
+
+// order is one command, without who gave it.
+type order struct {
+	fleet.Command
+	lang tongued
+	now  time.Time
+}
+
+// Badge says what became of it, Says the same in a sentence.
+func (o order) Badge() badge {
+	short, _, kind, icon := commandState(o.Command, string(o.lang))
+	return badge{kind, icon, short}
+}
+
+func (o order) Says() string {
+	_, long, _, _ := commandState(o.Command, string(o.lang))
+	return long
+}
+
+// At is when it was asked, or, of one that was asked in a life of the database that was lost, when it ended.
+func (o order) At() string { return o.lang.clock(cmp.Or(o.Asked, o.Ended).Time(), o.now) }
+
+// WhyWord is the reason that was given.
+func (o order) WhyWord() string {
+	for _, r := range reasons(string(o.lang)) {
+		if r.Code == o.Why {
+			return r.Name
+		}
+	}
+	return o.Why
+}
 
 // event is one event of the log, without what it carries: that may be sealed codes.
 type event struct {
