@@ -273,7 +273,7 @@ func TestOperatorOfNothing(t *testing.T) {
 }
 
 // What a device is called and says is text, in the page and in the stream.
-const evil = "x</td><script>alert(1)</script>\r\nevent: end\rdata: {}\n\nevent: main\ndata: \"'"
+const evil = "x</td><script>alert(1)</script>\r\revent: end\rdata: {}\r\r\n\nevent: main\ndata: \"'"
 
 func TestOperatorEscapes(t *testing.T) {
 	b := newBench(t)
