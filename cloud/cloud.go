@@ -278,10 +278,10 @@ func (p *parts) front(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", api.New(api.Parts{DB: p.db, Fleet: p.fleet, Identity: p.identity, Ingest: p.ingest, Parcels: p.parcels, Facilities: p.booking, Once: p.once, Now: time.Now, Log: o.Log, Version: o.Version}))
 	mux.Handle("/auth/", p.identity.Handler())
-	pages := web.New(web.Parts{DB: p.db, Fleet: p.fleet, Identity: p.identity, Parcels: p.parcels, Facilities: p.booking, Once: p.once, Now: time.Now, Log: o.Log})
+	pages := web.New(web.Parts{DB: p.db, Fleet: p.fleet, Identity: p.identity, Ingest: p.ingest, Parcels: p.parcels, Facilities: p.booking, Once: p.once, Now: time.Now, Log: o.Log})
 	mux.Handle("/{$}", pages)
 	mux.Handle("/household-code", pages)
-	for _, path := range []string{"/gas", "/bookings", "/bookings/", "/doors", "/doors/"} {
+	for _, path := range []string{"/gas", "/bookings", "/bookings/", "/doors", "/doors/", "/operator", "/operator/"} {
 		mux.Handle(path, pages)
 	}
 	mux.Handle("/look/", web.Files("/look/", o.Look))

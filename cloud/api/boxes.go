@@ -29,6 +29,8 @@ type Gateway struct {
 	DiskFree    uint64       `json:"disk_free" doc:"bytes"`
 	StoreSize   uint64       `json:"store_size" doc:"bytes"`
 	Config      string       `json:"config"`
+	Devices     int          `json:"devices" doc:"that it has"`
+	Unlisted    int          `json:"unlisted" doc:"of them, those that its newest pulse had no room for: at /v1/devices they are missing, or as they were"`
 	Applied     bool         `json:"applied" doc:"it has applied what the cloud wants"`
 	Alarms      []Alarm      `json:"alarms" nullable:"false"`
 }
@@ -48,9 +50,10 @@ type Device struct {
 	Gateway string     `json:"gateway"`
 	Kind    string     `json:"kind"`
 	Online  bool       `json:"online"`
-	Stale   bool       `json:"stale" doc:"the gateway has not spoken lately: nothing newer is known"`
+	Stale   bool       `json:"stale" doc:"the gateway has not spoken lately, or not of this device: nothing newer is known"`
 	AsOf    *time.Time `json:"as_of,omitempty" doc:"its last good answer, by the gateway's clock; absent: never"`
 	Code    string     `json:"code,omitempty" doc:"what is wrong"`
+	Error   string     `json:"error,omitempty" doc:"what is wrong and the remedy, in the driver's words"`
 }
 
 func (a *API) boxes() {
@@ -98,9 +101,9 @@ func (a *API) boxes() {
 				}
 				items := []Device{}
 				for _, h := range all {
-					stale := a.stale(h)
 					for _, d := range h.Devices {
-						items = append(items, Device{ID: d.ID, Gateway: h.Gateway, Kind: d.Kind, Online: d.Online && !stale, Stale: stale, AsOf: maybe(d.At), Code: d.Code})
+						stale := a.stale(h) || !h.Listed(d)
+						items = append(items, Device{ID: d.ID, Gateway: h.Gateway, Kind: d.Kind, Online: d.Online && !stale, Stale: stale, AsOf: maybe(d.At), Code: d.Code, Error: d.Error})
 					}
 				}
 				out = listOf(items, "")
@@ -133,7 +136,7 @@ func (a *API) healths(ctx context.Context, tx *store.Tx, site string) ([]fleet.H
 // stale tells whether what a gateway said last may no longer be so.
 func (a *API) stale(h fleet.Health) bool {
 	state, _ := h.State(a.Now())
-	return state != fleet.Online && state != fleet.Degraded
+	return !state.Fresh()
 }
 
 func (a *API) gateway(site string, h fleet.Health) Gateway {
@@ -141,7 +144,7 @@ func (a *API) gateway(site string, h fleet.Health) Gateway {
 	g := Gateway{
 		ID: h.Gateway, Site: site, State: state, Reasons: reasons, AsOf: maybe(h.AsOf), Epoch: h.Epoch, Boot: h.Boot, Version: h.Version,
 		Clock: h.Clock, Backlog: h.Undelivered, OldestEvent: maybe(h.OldestWall), DiskFree: h.DiskFree, StoreSize: h.StoreSize,
-		Config: h.Config, Applied: h.Wanted.Version > 0 && h.Applied == h.Wanted, Alarms: []Alarm{},
+		Config: h.Config, Devices: h.Count, Unlisted: h.More, Applied: h.Wanted.Version > 0 && h.Applied == h.Wanted, Alarms: []Alarm{},
 	}
 	if h.AsOf != 0 {
 		off := int64(h.Wall-h.AsOf) / 1000

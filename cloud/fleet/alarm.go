@@ -51,10 +51,13 @@ func (f *Fleet) Clear(ctx context.Context, tx *store.Tx, gateway, kind, subject 
 
 // Alarms are the standing alarms of a gateway, in order of kind and subject.
 func (f *Fleet) Alarms(ctx context.Context, tx *store.Tx, gateway string) ([]Alarm, error) {
-	rows, err := tx.Query(ctx, `SELECT gateway, kind, subject, first_at, last_at, times FROM alarms
-		WHERE gateway = $1 AND cleared = 0 ORDER BY kind, subject`, gateway)
+	return alarms(ctx, tx, `gateway = $1 AND cleared = 0`, gateway)
+}
+
+func alarms(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Alarm, error) {
+	rows, err := tx.Query(ctx, `SELECT gateway, kind, subject, first_at, last_at, times FROM alarms WHERE `+where+` ORDER BY kind, subject`, args...)
 	if err != nil {
-		return nil, fmt.Errorf("alarms of gateway %s: %w", gateway, err)
+		return nil, fmt.Errorf("alarms: %w", err)
 	}
 	return collect(rows, func(r *sql.Rows) (a Alarm, err error) {
 		err = r.Scan(&a.Gateway, &a.Kind, &a.Subject, &a.First, &a.Last, &a.Times)

@@ -136,6 +136,11 @@ func (f *Fleet) Commands(ctx context.Context, tx *store.Tx, site string) ([]Comm
 	return commands(ctx, tx, `gateway IN (SELECT id FROM gateways WHERE site = $1)`, site)
 }
 
+// CommandsTo are the newest commands to one gateway, as they are now, at most 50.
+func (f *Fleet) CommandsTo(ctx context.Context, tx *store.Tx, gateway string) ([]Command, error) {
+	return commands(ctx, tx, `gateway = $1`, gateway)
+}
+
 func commands(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Command, error) {
 	rows, err := tx.Query(ctx, `SELECT id, gateway, device, what, who, why, state, asked, signed, ended, code, `+tx.Clock()+` - asked, `+fresh(tx)+`
 		FROM commands WHERE `+where+fmt.Sprintf(` ORDER BY CASE WHEN asked > 0 THEN asked ELSE ended END DESC, id DESC LIMIT %d`, commandsShown), args...)

@@ -122,10 +122,10 @@ func num(b bool) int64 {
 // hash scans a column of 32 bytes.
 type hash wire.Hash
 
-// Scan takes 32 bytes, or none for the zero hash.
+// Scan takes 32 bytes, or none, or NULL, for the zero hash.
 func (h *hash) Scan(src any) error {
 	b, ok := src.([]byte)
-	if !ok || len(b) != 0 && len(b) != len(h) {
+	if src != nil && !ok || len(b) != 0 && len(b) != len(h) {
 		return errors.New("not a hash")
 	}
 	*h = hash{}

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/cloud/store"
@@ -36,6 +38,8 @@ const (
 // Health is what a gateway's newest pulse said, with the instant at which the cloud received it.
 type Health struct {
 	Gateway     string
+	Site        string
+	SiteName    string
 	AsOf        wire.Micros // when the newest pulse was received; 0: never
 	Gone        wire.Micros // when its last will came; 0: connected, as far as is known
 	Epoch       uint64
@@ -54,9 +58,17 @@ type Health struct {
 	StoreSize   uint64      // bytes
 	Config      string
 	RefusedDoc  string
-	Devices     []wire.DeviceHealth
+	Count       int      // devices that the gateway has
+	More        int      // of them, those that the pulse had no room for: the cloud may not know them, or only as they were
+	Devices     []Device // those that the cloud knows, by id; of Survey, those that are not online
 	Alarms      []Alarm
 }
+
+// Fresh tells whether what the gateway has said may still be so.
+func (s State) Fresh() bool { return s == Online || s == Degraded }
+
+// Listed tells whether the newest pulse, or an event since, has spoken of a device.
+func (h Health) Listed(d Device) bool { return d.Heard >= h.AsOf }
 
 // State judges a gateway at now. What is stale or offline is only that: reasons are given for Degraded, as codes.
 func (h Health) State(now time.Time) (State, []string) {
@@ -84,7 +96,7 @@ func (h Health) reasons(now time.Time) []string {
 		}
 	}
 	for _, d := range h.Devices {
-		add(!d.Online, "device_silent:"+d.ID)
+		add(!d.Online && d.Code != wire.DeviceUnasked, "device_silent:"+d.ID)
 	}
 	for _, a := range h.Alarms {
 		add(true, "alarm_"+a.Kind)
@@ -100,41 +112,89 @@ func (h Health) reasons(now time.Time) []string {
 
 // Health reads how a gateway is; ErrUnknown when it is not registered.
 func (f *Fleet) Health(ctx context.Context, tx *store.Tx, gateway string) (Health, error) {
-	h := Health{Gateway: gateway}
-	if _, err := f.Gateway(ctx, tx, gateway); err != nil {
-		return h, err
+	all, err := healths(ctx, tx, `g.id = $1`, gateway)
+	if err != nil {
+		return Health{Gateway: gateway}, err
 	}
-	doc, err := f.document(ctx, tx, gateway)
+	if len(all) == 0 {
+		return Health{Gateway: gateway}, fmt.Errorf("gateway %s: %w", gateway, ErrUnknown)
+	}
+	h := all[0]
+	of, err := devices(ctx, tx, `gateway = $1`, gateway)
 	if err != nil {
 		return h, err
 	}
-	h.Wanted, h.Issued = doc.version, doc.issued
-	err = tx.QueryRow(ctx, `SELECT received, gone, epoch, boot, counter, version, keyset, state_version, state_hash, wall, clock,
-		undelivered, oldest_wall, disk_free, store_size, config, refused_doc FROM pulses WHERE gateway = $1`, gateway).
-		Scan(&h.AsOf, &h.Gone, &h.Epoch, &h.Boot, &h.Counter, &h.Version, &h.KeySet, &h.Applied.Version, (*hash)(&h.Applied.Hash),
-			&h.Wall, &h.Clock, &h.Undelivered, &h.OldestWall, &h.DiskFree, &h.StoreSize, &h.Config, &h.RefusedDoc)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return h, fmt.Errorf("health of gateway %s: %w", gateway, err)
-	}
-	rows, err := tx.Query(ctx, `SELECT id, kind, online, as_of, code FROM devices WHERE gateway = $1 ORDER BY id`, gateway)
-	if err != nil {
-		return h, fmt.Errorf("devices of gateway %s: %w", gateway, err)
-	}
-	h.Devices, err = collect(rows, func(r *sql.Rows) (d wire.DeviceHealth, err error) {
-		err = r.Scan(&d.ID, &d.Kind, &d.Online, &d.At, &d.Code)
-		return d, err
-	})
-	if err != nil {
-		return h, err
-	}
+	h.Devices = of[gateway]
 	h.Alarms, err = f.Alarms(ctx, tx, gateway)
 	return h, err
+}
+
+// Survey reads how all gateways are, in order of their ids, by three queries however many they are. Devices holds those
+// that are not online.
+func (f *Fleet) Survey(ctx context.Context, tx *store.Tx) ([]Health, error) {
+	all, err := healths(ctx, tx, `1 = 1`)
+	if err != nil {
+		return nil, err
+	}
+	silent, err := devices(ctx, tx, `online = 0`)
+	if err != nil {
+		return nil, err
+	}
+	standing, err := alarms(ctx, tx, `cleared = 0`)
+	if err != nil {
+		return nil, err
+	}
+	of := map[string][]Alarm{}
+	for _, a := range standing {
+		of[a.Gateway] = append(of[a.Gateway], a)
+	}
+	for n := range all {
+		all[n].Devices, all[n].Alarms = silent[all[n].Gateway], of[all[n].Gateway]
+	}
+	return all, nil
+}
+
+// Devices are the devices that the cloud knows of gateways, by gateway, in order of their ids.
+func (f *Fleet) Devices(ctx context.Context, tx *store.Tx, gateways ...string) (map[string][]Device, error) {
+	if len(gateways) == 0 {
+		return nil, nil
+	}
+	in, args := make([]string, len(gateways)), make([]any, len(gateways))
+	for n, id := range gateways {
+		in[n], args[n] = fmt.Sprintf("$%d", n+1), id
+	}
+	return devices(ctx, tx, `gateway IN (`+strings.Join(in, ",")+`)`, args...)
+}
+
+func healths(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Health, error) {
+	rows, err := tx.Query(ctx, `SELECT g.id, g.site, s.name, d.version, d.hash, d.issued, COALESCE(p.received, 0), COALESCE(p.gone, 0),
+		COALESCE(p.epoch, 0), COALESCE(p.boot, 0), COALESCE(p.counter, 0), COALESCE(p.version, ''), COALESCE(p.keyset, 0), COALESCE(p.state_version, 0),
+		p.state_hash, COALESCE(p.wall, 0), COALESCE(p.clock, ''), COALESCE(p.undelivered, 0), COALESCE(p.oldest_wall, 0), COALESCE(p.disk_free, 0),
+		COALESCE(p.store_size, 0), COALESCE(p.config, ''), COALESCE(p.refused_doc, ''), COALESCE(p.devices, 0), COALESCE(p.more, 0)
+		FROM gateways g JOIN sites s ON s.id = g.site JOIN documents d ON d.gateway = g.id LEFT JOIN pulses p ON p.gateway = g.id
+		WHERE `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("health: %w", err)
+	}
+	all, err := collect(rows, func(r *sql.Rows) (h Health, err error) {
+		err = r.Scan(&h.Gateway, &h.Site, &h.SiteName, &h.Wanted.Version, (*hash)(&h.Wanted.Hash), &h.Issued, &h.AsOf, &h.Gone,
+			&h.Epoch, &h.Boot, &h.Counter, &h.Version, &h.KeySet, &h.Applied.Version, (*hash)(&h.Applied.Hash), &h.Wall, &h.Clock,
+			&h.Undelivered, &h.OldestWall, &h.DiskFree, &h.StoreSize, &h.Config, &h.RefusedDoc, &h.Count, &h.More)
+		return h, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("health: %w", err)
+	}
+	// Not in SQL: the engines' collations may differ.
+	slices.SortFunc(all, func(a, b Health) int { return strings.Compare(a.Gateway, b.Gateway) })
+	return all, nil
 }
 
 // seen is the order of the newest pulse taken for health.
 type seen struct {
 	epoch, boot, counter, connection uint64
 	echo                             string
+	at                               place
 }
 
 // news tells whether a pulse is newer than what was seen. An echo that was never heard before proves it even for a box
@@ -159,8 +219,9 @@ func (s seen) ended(will wire.Pulse) bool {
 }
 
 func (f *Fleet) lastSeen(ctx context.Context, tx *store.Tx, gateway string) (s seen, known bool, err error) {
-	err = tx.QueryRow(ctx, `SELECT epoch, boot, counter, connection, echo FROM pulses WHERE gateway = $1`, gateway).
-		Scan(&s.epoch, &s.boot, &s.counter, &s.connection, &s.echo)
+	err = tx.QueryRow(ctx, `SELECT epoch, boot, counter, connection, echo, segment, seq FROM pulses WHERE gateway = $1`, gateway).
+		Scan(&s.epoch, &s.boot, &s.counter, &s.connection, &s.echo, &s.at.segment, &s.at.seq)
+	s.at.epoch = s.epoch
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, false, nil
 	}
@@ -189,28 +250,15 @@ func (f *Fleet) health(ctx context.Context, tx *store.Tx, p wire.Pulse, living u
 	if _, err := tx.Exec(ctx, `DELETE FROM pulses WHERE gateway = $1`, p.Gateway); err != nil {
 		return fmt.Errorf("pulse of gateway %s: %w", p.Gateway, err)
 	}
+	at, h := placeOf(p, living), p.Health
 	_, err = tx.Exec(ctx, `INSERT INTO pulses (gateway, received, epoch, boot, counter, connection, gone, echo, version, keyset,
-		state_version, state_hash, wall, clock, undelivered, oldest_wall, disk_free, store_size, config, refused_doc)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		state_version, state_hash, wall, clock, undelivered, oldest_wall, disk_free, store_size, config, refused_doc, segment, seq, devices, more)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
 		p.Gateway, now.UnixMicro(), int64(living), int64(p.Boot), int64(p.Counter), int64(p.Connection), max(p.Answer, s.echo), p.Version, int64(p.KeySet),
-		int64(p.State.Version), p.State.Hash[:], int64(p.Wall), string(p.Clock), clamp(p.Health.Undelivered), int64(p.Health.OldestWall),
-		clamp(p.Health.DiskFree), clamp(p.Health.StoreSize), p.Health.Config, p.RefusedDoc)
+		int64(p.State.Version), p.State.Hash[:], int64(p.Wall), string(p.Clock), clamp(h.Undelivered), int64(h.OldestWall),
+		clamp(h.DiskFree), clamp(h.StoreSize), h.Config, p.RefusedDoc, int64(at.segment), int64(at.seq), int64(len(h.Devices)+h.More), int64(h.More))
 	if err != nil {
 		return fmt.Errorf("pulse of gateway %s: %w", p.Gateway, err)
 	}
-	return f.keepDevices(ctx, tx, p)
-}
-
-func (f *Fleet) keepDevices(ctx context.Context, tx *store.Tx, p wire.Pulse) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM devices WHERE gateway = $1`, p.Gateway); err != nil {
-		return fmt.Errorf("devices of gateway %s: %w", p.Gateway, err)
-	}
-	for _, d := range p.Health.Devices {
-		_, err := tx.Exec(ctx, `INSERT INTO devices (gateway, id, kind, online, as_of, code) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (gateway, id) DO NOTHING`, p.Gateway, d.ID, d.Kind, num(d.Online), int64(d.At), d.Code)
-		if err != nil {
-			return fmt.Errorf("device %.80s of gateway %s: %w", d.ID, p.Gateway, err)
-		}
-	}
-	return nil
+	return renewDevices(ctx, tx, p, at, now)
 }

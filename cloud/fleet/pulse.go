@@ -12,6 +12,9 @@ import (
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
+// maxDevices bounds what a pulse may claim that a gateway has.
+const maxDevices = 100_000
+
 // Beat is a pulse as it came from the broker.
 type Beat struct {
 	Gateway string // by its topic
@@ -121,9 +124,12 @@ func openPulse(g Gateway, payload []byte) (wire.Pulse, error) {
 		return p, wire.ErrFormat
 	}
 	for _, h := range p.Held {
-		if !h.Stream.Valid() || h.Epoch == 0 || max(h.Epoch, h.Segment, h.Oldest) > maxNumber {
+		if !h.Stream.Valid() || h.Epoch == 0 || max(h.Epoch, h.Segment, h.Oldest, h.Seq) > maxNumber {
 			return p, wire.ErrFormat
 		}
+	}
+	if p.Health.More < 0 || p.Health.More > maxDevices {
+		return p, wire.ErrFormat
 	}
 	if !p.Will && livingEpoch(p) == 0 {
 		return p, fmt.Errorf("no epoch held: %w", wire.ErrFormat)

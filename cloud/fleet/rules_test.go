@@ -265,8 +265,11 @@ func TestHealthState(t *testing.T) {
 		{"two pulses missing", well, 151 * time.Second, Stale, ""},
 		{"five pulses missing", well, 331 * time.Second, Offline, ""},
 		{"its will", with(func(h *Health) { h.Gone = h.AsOf }), 0, Offline, ""},
-		{"a silent board", with(func(h *Health) { h.Devices = []wire.DeviceHealth{{ID: "board/1"}} }), 0, Degraded, "device_silent:board/1"},
-		{"a silent board, long ago", with(func(h *Health) { h.Devices = []wire.DeviceHealth{{ID: "board/1"}} }), time.Hour, Offline, ""},
+		{"a silent board", with(func(h *Health) { h.Devices = []Device{{DeviceHealth: wire.DeviceHealth{ID: "board/1"}}} }), 0, Degraded, "device_silent:board/1"},
+		{"a board not asked yet", with(func(h *Health) {
+			h.Devices = []Device{{DeviceHealth: wire.DeviceHealth{ID: "board/1", Code: "unasked"}}}
+		}), 0, Online, ""},
+		{"a silent board, long ago", with(func(h *Health) { h.Devices = []Device{{DeviceHealth: wire.DeviceHealth{ID: "board/1"}}} }), time.Hour, Offline, ""},
 		{"an old backlog", with(func(h *Health) { h.Undelivered, h.OldestWall = 1, wire.At(now.Add(-16*time.Minute)) }), 0, Degraded, "backlog"},
 		{"a young backlog", with(func(h *Health) { h.Undelivered, h.OldestWall = 9, wire.At(now.Add(-14*time.Minute)) }), 0, Online, ""},
 		{"no room", with(func(h *Health) { h.DiskFree = 0 }), 0, Degraded, "disk_low"},

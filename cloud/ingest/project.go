@@ -170,7 +170,8 @@ type boxes struct {
 // Name is fleet.
 func (boxes) Name() string { return "fleet" }
 
-// Project takes in epochs, losses, applied revocations, answered wishes and outcomes of commands.
+// Project takes in epochs, losses, applied revocations, answered wishes, outcomes of commands, and devices that fell silent or
+// returned.
 func (b boxes) Project(ctx context.Context, tx *store.Tx, l Logged) error {
 	switch l.Event.Type {
 	case wire.EpochStarted:
@@ -195,6 +196,8 @@ func (b boxes) Project(ctx context.Context, tx *store.Tx, l Logged) error {
 		return b.answered(ctx, tx, l)
 	case wire.CommandRefused, wire.CommandPulsed, wire.CommandOpened, wire.CommandUnknown:
 		return b.ended(ctx, tx, l)
+	case wire.DeviceSilent, wire.DeviceReturned:
+		return b.device(ctx, tx, l)
 	}
 	return nil
 }
@@ -216,6 +219,18 @@ func (b boxes) ended(ctx context.Context, tx *store.Tx, l Logged) error {
 		return err
 	}
 	return b.fleet.Ended(ctx, tx, l.Gateway, id, state, o, l.Event.Wall, l.Newest)
+}
+
+func (b boxes) device(ctx context.Context, tx *store.Tx, l Logged) error {
+	id, ok := strings.CutPrefix(l.Event.Subject, "device/")
+	if !ok {
+		return fmt.Errorf("%s of %s: not a device", l.Event.Type, l.Event.Subject)
+	}
+	var d wire.Device
+	if err := json.Unmarshal(l.Event.State, &d); err != nil {
+		return err
+	}
+	return b.fleet.DeviceSaid(ctx, tx, l.Gateway, id, l.First, d, l.Event.Wall, l.Received)
 }
 
 func (b boxes) answered(ctx context.Context, tx *store.Tx, l Logged) error {

@@ -73,6 +73,9 @@ func (w *web) navOf(ctx context.Context, who identity.Person, here, lang string)
 	if len(managed) > 0 {
 		n.Links = append(n.Links, link{Href: "/doors" + q, Icon: "door-open", Name: in(lang, "門", "Doors"), Here: here == "/doors"})
 	}
+	if w.operates(ctx, who) == nil {
+		n.Links = append(n.Links, link{Href: "/operator" + q, Icon: "wave", Name: in(lang, "維運", "Operations")})
+	}
 	return n
 }
 

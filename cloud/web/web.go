@@ -1,5 +1,6 @@
-// Package web is the residents' pages: what waits for one's household, where, with which PIN, until when, and the household
-// code; and what its gas meter says. They are server-rendered, phone first, Chinese first, and need no script.
+// Package web is the cloud's pages. Residents see what waits for their household, where, with which PIN, until when, the
+// household code, and what their gas meter says; operators see how every gateway and device is, on a page that changes by
+// itself while it is looked at. They are server-rendered, Chinese first, and need no script.
 //
 // Everything that a device said carries "as of": the gateway's last word. Staleness wins over content, and a silent
 // building still serves.
@@ -23,6 +24,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/cloud/facilities"
 	"github.com/ntpc-smart-community/lobby/cloud/fleet"
 	"github.com/ntpc-smart-community/lobby/cloud/identity"
+	"github.com/ntpc-smart-community/lobby/cloud/ingest"
 	"github.com/ntpc-smart-community/lobby/cloud/once"
 	"github.com/ntpc-smart-community/lobby/cloud/parcels"
 	"github.com/ntpc-smart-community/lobby/cloud/store"
@@ -41,6 +43,7 @@ type Parts struct {
 	DB         *store.DB
 	Fleet      *fleet.Fleet
 	Identity   *identity.Identity
+	Ingest     *ingest.Ingest
 	Parcels    *parcels.Parcels
 	Facilities *facilities.Facilities
 	Once       *once.Keys
@@ -53,7 +56,7 @@ type web struct {
 	page *template.Template
 }
 
-// New makes the handler of GET /, GET /gas, POST /household-code, and of all below /bookings and /doors.
+// New makes the handler of GET /, GET /gas, POST /household-code, and of all below /bookings, /doors and /operator.
 func New(p Parts) http.Handler {
 	w := &web{Parts: p, page: template.Must(template.ParseFS(pages, "*.html"))}
 	mux := http.NewServeMux()
@@ -62,6 +65,9 @@ func New(p Parts) http.Handler {
 	mux.HandleFunc("POST /household-code", w.mint)
 	w.bookingRoutes(mux)
 	w.doorRoutes(mux)
+	operators := w.operator()
+	mux.Handle("/operator", operators)
+	mux.Handle("/operator/", operators)
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		h := rw.Header()

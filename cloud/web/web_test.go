@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,12 +19,21 @@ func TestMain(m *testing.M) { storetest.Main(m) }
 type bench struct {
 	*cloudtest.Bench
 	pages http.Handler
+	later atomic.Int64 // nanoseconds by which the pages' clock is ahead of Now
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := cloudtest.New(t, storetest.SQLite(t))
-	return &bench{b, web.New(web.Parts{DB: b.DB, Fleet: b.Fleet, Identity: b.Identity, Parcels: b.Parcels, Facilities: b.Facilities, Once: b.Once, Now: func() time.Time { return b.Now }, Log: b.Logger()})}
+	return newBenchOn(t, storetest.SQLite(t))
+}
+
+func newBenchOn(t testing.TB, dsn string) *bench {
+	t.Helper()
+	b := cloudtest.New(t, dsn)
+	x := &bench{Bench: b}
+	now := func() time.Time { return b.Now.Add(time.Duration(x.later.Load())) }
+	x.pages = web.New(web.Parts{DB: b.DB, Fleet: b.Fleet, Identity: b.Identity, Ingest: b.Ingest, Parcels: b.Parcels, Facilities: b.Facilities, Once: b.Once, Now: now, Log: b.Logger()})
+	return x
 }
 
 // get asks for the page as somebody.

@@ -71,8 +71,12 @@ func (s Snapshot) Wire() wire.Health {
 		if !d.LastOK.IsZero() {
 			device.At = wire.At(d.LastOK)
 		}
-		if !d.Online {
-			device.Code = "silent"
+		switch {
+		case d.Online:
+		case d.Silent == 0 && d.LastOK.IsZero():
+			device.Code = wire.DeviceUnasked
+		default:
+			device.Code, device.Error = wire.DeviceMute, wire.Words(d.Error)
 		}
 		h.Devices = append(h.Devices, device)
 	}

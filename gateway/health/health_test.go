@@ -96,3 +96,23 @@ func TestKinds(t *testing.T) {
 		}
 	}
 }
+
+// The pulse says what is wrong with a device in its driver's words, fit to travel, and nothing of one that is online.
+func TestPulseSaysWhatIsWrong(t *testing.T) {
+	s := well()
+	s.Devices[0].Error = "yesterday's"
+	s.Devices = append(s.Devices, drivers.Health{Device: "meter/m-1", Silent: 3, Error: "bus gas: no answer\n" + strings.Repeat("查", 99)}, drivers.Health{Device: "door/ktv", Error: "not asked yet"}, drivers.Health{Device: "lamp", LastOK: time.Unix(1, 0)})
+	got := s.Wire().Devices
+	if d := got[0]; d.Error != "" || d.Code != "" {
+		t.Errorf("an online device has %+v", d)
+	}
+	if d := got[1]; d.Code != "silent" || d.Kind != "gas_meter" || !strings.HasPrefix(d.Error, "bus gas: no answer 查") || len(d.Error) > wire.MaxWords {
+		t.Errorf("a silent device has %+v", d)
+	}
+	if d := got[2]; d.Kind != "door" || d.Code != "unasked" || d.Error != "" {
+		t.Errorf("a device that was not asked yet has %+v", d)
+	}
+	if d := got[3]; d.Kind != "device" || d.Code != "silent" {
+		t.Errorf("a device that answered once has %+v", d)
+	}
+}

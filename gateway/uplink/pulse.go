@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/gateway/clock"
@@ -45,12 +46,9 @@ func (u *Uplink) pulse() error {
 		return fmt.Errorf("pulse: %w", err) // without its heads a pulse would call everything lost
 	}
 	if u.deps.Health != nil {
-		p.Health = u.deps.Health()
+		p.Health = u.deps.Health() // after the heads: of a device it knows more than any event up to there (docs/wire.md 4)
 	}
-	payload, err := wire.Sign(u.config.Key, wire.ContextPulse, p)
-	if err == nil && len(payload) > wire.MaxMessage {
-		err = fmt.Errorf("%d bytes: %w", len(payload), wire.ErrSize)
-	}
+	payload, err := u.sign(p)
 	if err != nil {
 		return fmt.Errorf("pulse: %w", err)
 	}
@@ -58,7 +56,8 @@ func (u *Uplink) pulse() error {
 	u.asked = rules.Asked{Nonce: p.Nonce, Sent: now.Mono}
 	u.status.count("pulses")
 	u.publish(wire.PulseTopic(u.config.Gateway), payload)
-	if p.KeySet == 0 || len(p.Missing) > 0 || p.State != u.named && u.named.Version > 0 || p.KeySet < u.keys {
+	unasked := func(d wire.DeviceHealth) bool { return d.Code == wire.DeviceUnasked }
+	if slices.ContainsFunc(p.Health.Devices, unasked) || p.KeySet == 0 || len(p.Missing) > 0 || p.State != u.named && u.named.Version > 0 || p.KeySet < u.keys {
 		u.hurry()
 	} else {
 		u.hurried = 0
@@ -66,7 +65,24 @@ func (u *Uplink) pulse() error {
 	return nil
 }
 
-// hurry asks again soon: something is missing that the cloud sends when a pulse lacks it.
+// sign signs a pulse with as many of its devices as the message has room for.
+func (u *Uplink) sign(p wire.Pulse) ([]byte, error) {
+	all := p.Health
+	p.Health.Devices = nil
+	bare, err := wire.Sign(u.config.Key, wire.ContextPulse, p)
+	if err != nil {
+		return nil, err
+	}
+	p.Health = all.Fit(wire.MaxMessage - len(bare))
+	payload, err := wire.Sign(u.config.Key, wire.ContextPulse, p)
+	if err == nil && len(payload) > wire.MaxMessage {
+		err = fmt.Errorf("%d bytes: %w", len(payload), wire.ErrSize)
+	}
+	return payload, err
+}
+
+// hurry asks again soon: something is missing that the cloud sends when a pulse lacks it, or devices have not been asked
+// since the start and are about to be.
 func (u *Uplink) hurry() {
 	wait := hurryFirst << min(u.hurried, hurryShift)
 	u.hurried++

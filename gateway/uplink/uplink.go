@@ -35,7 +35,7 @@ const (
 	backlog     = wire.BlockEvents // undelivered events in the newest segment that make a connection seal it
 	maxMissing  = 256              // hashes in a pulse
 	maxPump     = 256              // blocks one input may send
-	maxTold     = 512              // positions in a pulse
+	maxTold     = 192              // positions in a pulse: with maxMissing, half of a message at most
 	outboxSize  = 16               // messages of others waiting for the loop; more are dropped and counted
 	reconnect   = 2 * time.Minute  // longest wait before dialling again
 )

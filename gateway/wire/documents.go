@@ -65,7 +65,8 @@ type Pulse struct {
 // Health are the figures that a pulse brings along.
 type Health struct {
 	Devices     []DeviceHealth `json:"devices,omitempty"`
-	Undelivered uint64         `json:"undelivered"` // events
+	More        int            `json:"more,omitempty"` // devices for which the message had no room; see Fit
+	Undelivered uint64         `json:"undelivered"`    // events
 	OldestWall  Micros         `json:"oldest,omitempty"`
 	DiskFree    uint64         `json:"disk_free"` // bytes
 	StoreSize   uint64         `json:"store_size"`
@@ -80,6 +81,7 @@ type DeviceHealth struct {
 	Online bool   `json:"online"`
 	At     Micros `json:"at,omitempty"` // last good answer
 	Code   string `json:"code,omitempty"`
+	Error  string `json:"error,omitempty"` // while it is not online: what is wrong and the remedy, in its driver's words; see Words
 }
 
 // Answer is the cloud's signed answer to one pulse: the one authority over positions, wanted state and time.

@@ -75,7 +75,7 @@ EXTRA`)
 
 // Bench is a cloud with two sites, a gateway each, and what happened there.
 type Bench struct {
-	T    *testing.T
+	T    testing.TB
 	dir  string
 	DSN  string
 	DB   *store.DB
@@ -131,7 +131,7 @@ func Each(t *testing.T, fn func(t *testing.T, b *Bench)) {
 }
 
 // New makes a cloud over an empty database.
-func New(t *testing.T, dsn string) *Bench {
+func New(t testing.TB, dsn string) *Bench {
 	t.Helper()
 	b := &Bench{
 		T: t, dir: t.TempDir(), DSN: dsn, DB: storetest.Open(t, dsn), Now: time.Date(2026, 6, 15, 4, 0, 0, 0, time.UTC), Log: &lockedBuffer{},

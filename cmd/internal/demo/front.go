@@ -47,6 +47,7 @@ func (d *Demo) places() []place {
 		{"維運中心", "Operators", at(d.Ports.API, "/operator"), "每個閘道器與裝置：以周工程師登入", "Every gateway and device: sign in as 周工程師"},
 		{"管理室", "Guard's desk", "https://" + local(d.Ports.Desk) + "/", "瀏覽器會警告憑證，因為是示範自己發的", "The browser warns of the demo's own certificate"},
 		{"收件匣", "Inbox", at(d.Ports.Outside, "/inbox"), "住戶收到的通知", "What residents are told"},
+		{"元件", "Components", at(d.Ports.Outside, "/look/gallery.html"), "所有頁面共用的樣式與圖示", "What all pages are made of"},
 	}
 }
 

@@ -1,14 +1,19 @@
 package look
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
+	"flag"
+	"html/template"
 	"io"
 	"io/fs"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,6 +80,7 @@ func TestTextIsLegible(t *testing.T) {
 		{"accent", "surface", 4.5}, {"on-accent", "accent", 4.5}, {"accent-ink", "accent-soft", 4.5},
 		{"ok", "ok-soft", 4.5}, {"warn", "warn-soft", 4.5}, {"bad", "bad-soft", 4.5}, {"stale", "stale-soft", 4.5},
 		{"on-bad", "bad", 4.5}, {"line-2", "bg", 3}, {"line-2", "surface", 3}, {"ink", "bad-soft", 7}, {"ink", "stale-soft", 7},
+		{"ink-2", "surface", 4.5}, {"accent", "stale-soft", 4.5}, {"ink-2", "accent-soft", 4.5},
 	}
 	for name, colours := range map[string]map[string]string{"light": light, "dark": dark, "auto": auto, "contrast": contrast} {
 		for _, p := range pairs {
@@ -139,6 +145,61 @@ func TestIcons(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "write files/gallery.html anew")
+
+// symbols are the names of the icons, in the order of the sprite.
+func symbols(t *testing.T) (all []string) {
+	for _, m := range regexp.MustCompile(`<symbol id="([a-z-]+)"`).FindAllStringSubmatch(read(t, "icons.svg"), -1) {
+		all = append(all, m[1])
+	}
+	return all
+}
+
+// The page of components is made from gallery.tmpl, which says each thing once for both themes.
+func TestGalleryIsCommitted(t *testing.T) {
+	var got bytes.Buffer
+	if err := template.Must(template.ParseFiles("gallery.tmpl")).Execute(&got, symbols(t)); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("files/gallery.html", got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if read(t, "gallery.html") != got.String() {
+		t.Error("files/gallery.html is not what gallery.tmpl gives: go test ./cmd/internal/look -update")
+	}
+}
+
+// unshown are classes that make a page or hang over it, and so cannot be shown beside others.
+const unshown = "page-narrow head-tight page-aside aside skip dense toast kiosk k-status k-body k-low k-foot bank-tall " +
+	"u1 u2 u3 u4 u5 u6 u7 u8 u9 u10 u11 u12 svg"
+
+// The gallery shows what the list at the top of look.css has, and nothing that has no rule.
+func TestGalleryShowsTheList(t *testing.T) {
+	list, rules, _ := strings.Cut(read(t, "look.css"), "*/")
+	shown := map[string]bool{}
+	for _, m := range regexp.MustCompile(`class="([^"]*)"`).FindAllStringSubmatch(read(t, "gallery.html"), -1) {
+		for _, class := range strings.Fields(m[1]) {
+			if shown[class] = true; !regexp.MustCompile(`\.` + class + `[^a-z0-9-]`).MatchString(rules) {
+				t.Errorf(".%s is on the gallery and has no rule", class)
+			}
+		}
+	}
+	for _, m := range regexp.MustCompile(`\.([a-z][a-z0-9]*(?:-[a-z0-9]+)*)`).FindAllStringSubmatch(list, -1) {
+		if !shown[m[1]] && !slices.Contains(strings.Fields(unshown), m[1]) {
+			t.Errorf(".%s is listed and not on the gallery", m[1])
+		}
+	}
+	known := symbols(t)
+	for _, m := range regexp.MustCompile(`icons\.svg#([a-z-]+)`).FindAllStringSubmatch(read(t, "gallery.html"), -1) {
+		if !slices.Contains(known, m[1]) {
+			t.Errorf("icon %s is on the gallery and is not drawn", m[1])
+		}
+	}
+}
+
 func TestHandler(t *testing.T) {
 	h := Handler("/look/", FS())
 	tests := []struct {
@@ -147,6 +208,7 @@ func TestHandler(t *testing.T) {
 		mime               string
 	}{
 		{"style sheet", "GET", "/look/look.css", 200, "text/css; charset=utf-8"},
+		{"components", "GET", "/look/gallery.html", 200, "text/html; charset=utf-8"},
 		{"icons", "GET", "/look/icons.svg", 200, "image/svg+xml"},
 		{"script", "HEAD", "/look/htmx.min.js", 200, "text/javascript; charset=utf-8"},
 		{"touch screens", "GET", "/look/screen.js", 200, "text/javascript; charset=utf-8"},
