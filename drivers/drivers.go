@@ -147,13 +147,13 @@ type Frame struct {
 // Health is what a driver knows about its line and devices without asking them now.
 type Health struct {
 	Device  string        // as configured, e.g. "locker/A/board/2", "meter/m-101", "door/ktv"
-	Online  bool          // the last three polls were not all without an answer
+	Online  bool          // the last three polls were not all without an answer, nor the last two without a port
 	Since   time.Time     // when Online last changed; zero: never
 	LastOK  time.Time     // the last good answer; zero: none yet
 	Error   string        // the last error with its remedy; empty when online
 	Answers uint64        // good answers
 	Errors  uint64        // time-outs and damaged or foreign answers
-	Silent  int           // polls without a good answer in a row
+	Silent  int           // polls without a good answer in a row; one that found the port gone counts twice
 	Turn    time.Duration // usual turnaround (request's last byte to answer's first)
 }
 

@@ -57,6 +57,9 @@ func (b *Bank) polled(board int, err error) {
 	defer b.mu.Unlock()
 	h := b.health[board]
 	h.Silent++
+	if errors.Is(err, drivers.ErrGone) { // known, where silence may be chance; twice, so that a port may open late at the start
+		h.Silent++
+	}
 	if h.Online && h.Silent < silentPolls {
 		return
 	}

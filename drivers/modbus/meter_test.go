@@ -262,7 +262,8 @@ func TestSilentMeterIsOfflineAfterThreePolls(t *testing.T) {
 		}
 		plug(false)
 		synctest.Wait()
-		poll(drivers.ErrGone, true, 1)
+		poll(drivers.ErrGone, true, 2)
+		poll(drivers.ErrGone, false, 4) // certain: sooner than silence
 	})
 }
 

@@ -223,6 +223,9 @@ func (u *unit) polled(err error) {
 	online := h.Online
 	if silent {
 		h.Silent++
+		if errors.Is(err, drivers.ErrGone) { // known, where silence may be chance; twice, so that a port may open late at the start
+			h.Silent++
+		}
 		online = online && h.Silent < silentPolls
 	} else {
 		h.Silent, online = 0, true
