@@ -2,11 +2,12 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -42,11 +43,15 @@ func FixedPorts() Ports {
 		Meters: 8502, NextBuilding: 8091, NextKiosk: 8086, NextMetrics: 9106}
 }
 
-// FreePorts are ports that nobody listens on now.
+// FreePorts are ports that nobody listens on now, below those that the system gives to outgoing connections: one of these
+// could take a port before its listener does.
 func FreePorts() (Ports, error) {
 	var p Ports
-	for _, port := range []*int{&p.Building, &p.Kiosk, &p.Desk, &p.Metrics, &p.API, &p.CloudMetrics, &p.Outside, &p.Broker, &p.Meters, &p.NextBuilding, &p.NextKiosk, &p.NextMetrics} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for _, port := range []*int{
+		&p.Building, &p.Kiosk, &p.Desk, &p.Metrics, &p.API, &p.CloudMetrics, &p.Outside, &p.Broker,
+		&p.Meters, &p.NextBuilding, &p.NextKiosk, &p.NextMetrics,
+	} {
+		l, err := listenBelow()
 		if err != nil {
 			return Ports{}, err
 		}
@@ -54,6 +59,15 @@ func FreePorts() (Ports, error) {
 		*port = l.Addr().(*net.TCPAddr).Port
 	}
 	return p, nil
+}
+
+func listenBelow() (l net.Listener, err error) {
+	for range 100 {
+		if l, err = net.Listen("tcp", local(20_000+rand.N(10_000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
@@ -222,7 +236,7 @@ func (d *Demo) gatewayFile() error {
 
 func (d *Demo) webhookSecret() (string, error) {
 	b := make([]byte, 32)
-	rand.Read(b)
+	crand.Read(b)
 	secret := "whsec_" + base64.StdEncoding.EncodeToString(b)
 	return secret, os.WriteFile(filepath.Join(d.Dir, "cloud", "webhook.secret"), []byte(secret), 0o600)
 }

@@ -88,7 +88,7 @@ func (t *tour) metered(ctx context.Context) error {
 			return err
 		}
 	}
-	readings, err := t.sweeps(ctx, r, len(before.Meters), 3)
+	readings, err := t.sweeps(ctx, r, len(before.Meters), 2)
 	stop()
 	if err := errors.Join(err, group.Wait()); err != nil {
 		return err
