@@ -20,7 +20,7 @@ help: ## print this list
 demo: ## a building to play with: lockers, gateway, broker and cloud, all on this machine
 	go run ./cmd/lobby-demo
 
-tour: ## the demo plays a parcel's whole life by itself and checks each step (under 60 s)
+tour: ## the demo plays a building's whole life by itself and checks each step (90 s)
 	go run ./cmd/lobby-demo tour
 
 test: deps lint race tour fuzz ## all tests: real pty, broker, SQLite and PostgreSQL; lint; the tour; 10 s of each fuzz target

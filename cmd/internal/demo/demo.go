@@ -258,7 +258,6 @@ func (d *Demo) processes(api string) {
 func (d *Demo) Start(ctx context.Context) error {
 	ctx, d.stop = context.WithCancel(ctx)
 	d.group, ctx = errgroup.WithContext(ctx)
-	d.front.start = ctx
 	d.group.Go(func() error { return d.Link.Run(ctx) })
 	if d.Next != nil {
 		d.group.Go(func() error { return d.Next.Link.Run(ctx) })

@@ -274,7 +274,7 @@ func TestFrontPageSwitches(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.listener.Close()
-	f := &front{d: &Demo{Link: l, Cloud: NewProcess(t.TempDir(), "cloud"), Gateway: NewProcess(t.TempDir(), "gateway")}, start: t.Context()}
+	f := &front{d: &Demo{Link: l, Cloud: NewProcess(t.TempDir(), "cloud"), Gateway: NewProcess(t.TempDir(), "gateway")}}
 	page := func() string {
 		w := httptest.NewRecorder()
 		f.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))

@@ -15,7 +15,6 @@ import (
 // front is the demo's own first page: where everything is, what to type, and the switches for what can fail.
 type front struct {
 	d     *Demo
-	start context.Context       // life of what is started again
 	codes atomic.Pointer[Codes] // nil until they are minted
 }
 
@@ -91,14 +90,14 @@ func (f *front) show(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (f *front) flip(w http.ResponseWriter, r *http.Request) {
-	if err := f.set(r.PathValue("name"), r.PathValue("to") == "on"); err != nil {
+	if err := f.set(r.Context(), r.PathValue("name"), r.PathValue("to") == "on"); err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-func (f *front) set(name string, on bool) error {
+func (f *front) set(ctx context.Context, name string, on bool) error {
 	processes := map[string]*Process{"cloud": f.d.Cloud, "gateway": f.d.Gateway}
 	p, isProcess := processes[name]
 	switch {
@@ -109,7 +108,7 @@ func (f *front) set(name string, on bool) error {
 	case !isProcess:
 		return fmt.Errorf("no switch %q: use link, cloud or gateway", name)
 	case on && !p.Running():
-		ctx, cancel := context.WithTimeout(f.start, 30*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		_, err := p.Start(ctx)
 		return err
