@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/ntpc-smart-community/lobby/cloud/store"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
@@ -20,6 +21,8 @@ type healthSeen struct {
 	Undelivered int         `json:"undelivered"`
 	Connected   bool        `json:"connected"`
 	Clock       string      `json:"clock"`
+	Answered    time.Time   `json:"answered"`
+	Oldest      time.Time   `json:"oldest_undelivered"`
 	Log         []wire.Head `json:"log"`
 	Devices     []struct {
 		ID     string `json:"id"`

@@ -18,7 +18,7 @@ import (
 
 const (
 	look    = 40 * time.Millisecond // between two looks at a page
-	waitFor = 15 * time.Second      // for what must come by itself
+	waitFor = 40 * time.Second      // for what must come by itself: a box that was cut off waits longer between its tries
 )
 
 // until looks again and again until done says yes. It fails with what was wanted and what was seen last.

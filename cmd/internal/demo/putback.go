@@ -170,18 +170,18 @@ func (t *tour) restored(ctx context.Context) error {
 	return t.nobodyTwice(messages)
 }
 
-// answered makes the gateway connect again until the cloud's answer has covered everything: a hint alone delivers nothing,
-// and the next pulse may be a minute away. Meters are read all the time: what came after an answer waits for the next one.
+// answered makes the gateway connect again until the cloud's answer has covered everything that stood before: a hint alone
+// delivers nothing, and the next pulse may be a minute away.
 func (t *tour) answered(ctx context.Context) error {
-	var again time.Time
+	var began time.Time
 	return until(ctx, "everything to be answered for", func() (bool, any, error) {
-		if time.Now().After(again) {
+		if time.Since(began) > 5*time.Second {
+			began = time.Now()
 			t.d.Link.Cut()
 			t.d.Link.Mend()
-			again = time.Now().Add(3 * time.Second)
 		}
 		h, err := t.health(ctx)
-		return err == nil && h.Connected && h.Undelivered == 0, h, err
+		return err == nil && h.Connected && h.Answered.After(began) && (h.Undelivered == 0 || h.Oldest.After(began)), h, err
 	})
 }
 
