@@ -514,3 +514,31 @@ func TestNewDoorRefusesBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// counter is a line that carries nothing and counts what it is asked to.
+type counter struct{ asked int }
+
+func (c *counter) Do(context.Context, bus.Request) (bus.Answer, error) {
+	c.asked++
+	return bus.Answer{}, drivers.ErrSilent
+}
+
+// invariant 5: who was cut off while he waited for the turn lets nobody in after the off that cut him off.
+func TestReleaseOfAnEndedCallerSendsNothing(t *testing.T) {
+	line := &counter{}
+	d, err := NewDoor(line, DoorConfig{Device: "door/ktv", Address: unitOf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("closed down")
+	ctx, cut := context.WithCancelCause(t.Context())
+	cut(why)
+	for range 100 { // a select takes either of two that are ready
+		if _, err := d.Release(ctx, time.Second, time.Time{}); !errors.Is(err, why) {
+			t.Fatalf("Release() = %v; want %v", err, why)
+		}
+	}
+	if line.asked > 0 {
+		t.Errorf("%d of 100 frames were handed to the line; want none", line.asked)
+	}
+}

@@ -112,7 +112,8 @@ func (d *Door) noSuchOutput() string {
 	return fmt.Sprintf("it has no output %d: check output", d.cfg.Output)
 }
 
-// takeTurn waits until nobody else writes the output.
+// takeTurn waits until nobody else writes the output. A ctx that ended while it waited does not get the turn: what ended it
+// may be an off that has gone before.
 func (d *Door) takeTurn(ctx context.Context, notAfter time.Time) error {
 	var late <-chan time.Time
 	if !notAfter.IsZero() {
@@ -122,6 +123,10 @@ func (d *Door) takeTurn(ctx context.Context, notAfter time.Time) error {
 	}
 	select {
 	case d.turn <- struct{}{}:
+		if ctx.Err() != nil {
+			d.leaveTurn()
+			return context.Cause(ctx)
+		}
 		return nil
 	case <-late:
 		return drivers.ErrLate
