@@ -3,13 +3,17 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/gateway/config"
 	"github.com/ntpc-smart-community/lobby/gateway/doors"
 	"github.com/ntpc-smart-community/lobby/gateway/uplink"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
@@ -130,5 +134,32 @@ doors: [{id: ktv, name: 視聽室, english: KTV room, line: n, protocol: modbus-
 		if time.Now().After(deadline) {
 			t.Fatalf("not counted: %v", d.uplink.Status().Counters)
 		}
+	}
+}
+
+// invariant 15: what a changed configuration takes away lets nobody in any more, not even by a release that was on its way.
+func TestDoorThatIsGoneReleasesNothing(t *testing.T) {
+	const file = "gateway: gw-1\nlines: [{name: n, ports: ['tcp://127.0.0.1:1']}]\n" +
+		"doors: [{id: ktv, name: KTV, line: n, protocol: modbus-relay, address: 1, output: 0}]\n"
+	for _, changed := range []string{
+		"gateway: gw-1\n", strings.Replace(file, "output: 0", "output: 1", 1), strings.Replace(file, "ports: [", "baud: 9600, ports: [", 1),
+	} {
+		h := newHardware(slog.New(slog.DiscardHandler))
+		apply := func(text string) {
+			c, faults, err := config.Parse("gateway.yaml", []byte(text))
+			if err != nil || len(faults) > 0 {
+				t.Fatal(faults, err)
+			}
+			if _, err := h.apply(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		apply(file)
+		old, _, _ := h.doors.slots["ktv"].current()
+		apply(changed)
+		if _, err := old.Release(t.Context(), time.Second, time.Time{}); !errors.Is(err, drivers.ErrGone) || !strings.Contains(err.Error(), "configured anew") {
+			t.Errorf("%s: Release() by the old driver = %v", changed, err)
+		}
+		h.close()
 	}
 }

@@ -56,7 +56,7 @@ func newHardware(log *slog.Logger) *hardware {
 		named: func(c config.Door) (string, string) { return c.ID, c.Line },
 		open:  func(b *bus.Bus, c config.Door) (drivers.Door, error) { return modbus.NewDoor(b, h.doorConfig(c)) },
 		hold:  func(s *slot[config.Door, drivers.Door]) drivers.Door { return facilityDoor{s} },
-		leave: h.secure,
+		leave: h.retire,
 	}
 	return h
 }
@@ -131,26 +131,24 @@ func (h *hardware) start(c bus.Config) *line {
 	}}
 }
 
-// end stops a line, once the doors on it have their outputs off (invariant 15).
+// end stops a line, once the doors on it are retired and their outputs off (invariant 15).
 func (h *hardware) end(name string) {
 	var all sync.WaitGroup
 	for _, s := range h.doors.slots {
 		if d, c, filled := s.current(); filled && c.Line == name {
-			all.Go(func() { h.secure(c, d) })
+			all.Go(func() { h.retire(c, d) })
 		}
 	}
 	all.Wait()
 	h.lines[name].stop()
 }
 
-// secure turns off an output that no timer of its module's own would.
-func (h *hardware) secure(c config.Door, d drivers.Door) {
-	if c.Timer != "none" {
-		return
-	}
+// retire ends a door's driver, with whoever waits for it: a release that came after its output was turned off would be turned
+// off by nobody.
+func (h *hardware) retire(c config.Door, d drivers.Door) {
 	ctx, cancel := context.WithTimeout(context.Background(), secureLimit)
 	defer cancel()
-	if err := d.Secure(ctx); err != nil {
+	if err := d.(*modbus.Door).Retire(ctx); err != nil {
 		h.log.Error("door's output may be on", "door", c.ID, "err", err)
 	}
 }

@@ -119,7 +119,7 @@ type Problem struct {
 	Status int     `json:"status"`
 	Code   Code    `json:"code" doc:"the same name as in type, as a word"`
 	Detail string  `json:"detail" doc:"what to do, in the asker's language"`
-	Rule   string  `json:"rule,omitempty" enum:"no_slot,over,too_far,limit,taken" doc:"of slot_refused: the rule that forbids it"`
+	Rule   string  `json:"rule,omitempty" enum:"no_slot,over,too_far,limit,taken,often" doc:"of slot_refused: the rule that forbids it"`
 	Next   *Free   `json:"next,omitempty" doc:"of slot_refused: the next slot that is free"`
 	Errors []Fault `json:"errors,omitempty" doc:"what is wrong, place by place; a refused value is never repeated"`
 }

@@ -71,18 +71,28 @@ func (f *Facilities) Book(ctx context.Context, tx *store.Tx, w Wanted, now time.
 	if err != nil {
 		return Booking{}, nil, err
 	}
-	taken, err := held(ctx, tx, `site = $1 AND facility = $2`, now, w.Site, w.Facility)
+	taken, err := held(ctx, tx, living+` AND site = $1 AND facility = $2`, now, w.Site, w.Facility)
 	if err != nil {
 		return Booking{}, nil, err
 	}
-	own, err := held(ctx, tx, `site = $1 AND household = $2`, now, w.Site, w.Household)
+	own, err := held(ctx, tx, living+` AND site = $1 AND household = $2`, now, w.Site, w.Household)
+	if err != nil {
+		return Booking{}, nil, err
+	}
+	dropped, err := held(ctx, tx, `NOT `+living+` AND site = $1 AND household = $2`, now, w.Site, w.Household)
 	if err != nil {
 		return Booking{}, nil, err
 	}
 	local := now.In(fleet.Taipei())
-	slot, rule := of.Judge(w.From, len(own), taken, local)
-	if rule != rules.Free {
+	slot, rule := of.Judge(w.From, len(own), len(dropped), taken, local)
+	switch rule {
+	case rules.Free:
+	case rules.Limit:
 		return Booking{}, nil, refuse(of, rule, w.From, own, taken, local)
+	case rules.Often:
+		return Booking{}, nil, refuse(of, rule, w.From, dropped, taken, local)
+	default:
+		return Booking{}, nil, refuse(of, rule, w.From, nil, taken, local)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -94,7 +104,7 @@ func (f *Facilities) Book(ctx context.Context, tx *store.Tx, w Wanted, now time.
 	}
 	free, err := keep(ctx, tx, b)
 	if err == nil && !free {
-		err = refuse(of, rules.Taken, w.From, own, append(taken, slot), local)
+		err = refuse(of, rules.Taken, w.From, nil, append(taken, slot), local)
 	}
 	if err != nil {
 		return Booking{}, nil, err
@@ -115,7 +125,7 @@ func (f *Facilities) lock(ctx context.Context, tx *store.Tx, site string) error 
 // keep writes a booking down unless somebody has a moment of its slot.
 func keep(ctx context.Context, tx *store.Tx, b Booking) (free bool, err error) {
 	var n int
-	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM bookings WHERE site = $1 AND facility = $2 AND state IN ('confirmed', 'checked_in') AND starts < $3 AND ends > $4`,
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM bookings WHERE site = $1 AND facility = $2 AND `+living+` AND starts < $3 AND ends > $4`,
 		b.Site, b.Facility, int64(b.Slot.To), int64(b.Slot.From)).Scan(&n)
 	if err != nil || n > 0 {
 		return false, err
@@ -136,10 +146,13 @@ func keep(ctx context.Context, tx *store.Tx, b Booking) (free bool, err error) {
 	return true, nil
 }
 
-// held are the slots of living bookings that are not over.
+// living is the condition of a booking that holds its slot.
+const living = `state IN ('confirmed', 'checked_in')`
+
+// held are the slots of bookings that are not over.
 func held(ctx context.Context, tx *store.Tx, where string, now time.Time, args ...any) ([]rules.Slot, error) {
 	args = append(args, now.UnixMicro())
-	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT starts, ends FROM bookings WHERE %s AND ends > $%d AND state IN ('confirmed', 'checked_in') ORDER BY starts`, where, len(args)), args...)
+	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT starts, ends FROM bookings WHERE %s AND ends > $%d ORDER BY starts`, where, len(args)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("bookings: %w", err)
 	}
@@ -255,7 +268,7 @@ type DaySlot struct {
 
 // Calendar gives the slots of a facility on so many days from that of at on, as some households see them.
 func Calendar(ctx context.Context, tx *store.Tx, site string, of Facility, households []string, at time.Time, days int, now time.Time) ([][]DaySlot, error) {
-	taken, err := held(ctx, tx, `site = $1 AND facility = $2`, now, site, of.ID)
+	taken, err := held(ctx, tx, living+` AND site = $1 AND facility = $2`, now, site, of.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +285,7 @@ func Calendar(ctx context.Context, tx *store.Tx, site string, of Facility, house
 	all := make([][]DaySlot, days)
 	for n := range all {
 		for _, s := range of.OnDay(at.In(fleet.Taipei()).AddDate(0, 0, n)) {
-			_, rule := of.Judge(s.From, 0, taken, now.In(fleet.Taipei()))
+			_, rule := of.Judge(s.From, 0, 0, taken, now.In(fleet.Taipei()))
 			all[n] = append(all[n], DaySlot{Slot: s, Rule: rule, Booking: mine[s]})
 		}
 	}

@@ -404,3 +404,34 @@ func TestADamagedDoorCostsItsOwnEvent(t *testing.T) {
 		}
 	})
 }
+
+// invariant 13: what one household books and cancels again and again costs nobody else. Each of them is revoked until its end,
+// and all revocations of a site travel as one part of 32 KiB.
+func TestCancellingAgainAndAgain(t *testing.T) {
+	cloudtest.Each(t, func(t *testing.T, b *cloudtest.Bench) {
+		far := clock(14, 0).AddDate(0, 0, 20)
+		again := func() error {
+			return b.DB.Write(t.Context(), func(tx *store.Tx) error {
+				w := facilities.Wanted{Site: "site-a", Facility: "gym", Household: "site-a-h1", Person: "p", From: wire.At(far)}
+				one, _, err := b.Facilities.Book(t.Context(), tx, w, b.Now)
+				if err == nil {
+					_, _, err = b.Facilities.Cancel(t.Context(), tx, one.ID, one.Tag(), b.Now)
+				}
+				return err
+			})
+		}
+		for n := range rules.MaxCancelled {
+			if err := again(); err != nil {
+				t.Fatalf("after %d: %v", n, err)
+			}
+		}
+		err := again()
+		refusal, _ := errors.AsType[*facilities.Refusal](err)
+		if refusal == nil || refusal.Rule != rules.Often || refusal.Next == nil || refusal.Next.From != wire.At(far.Add(time.Hour)) {
+			t.Fatalf("once more: %v; want %v, and next when the time of the first is over", err, rules.Often)
+		}
+		b.Book("gym", "site-a-h2", far)
+		b.Now = far.Add(time.Hour)
+		b.Book("gym", "site-a-h1", far.Add(3*time.Hour))
+	})
+}

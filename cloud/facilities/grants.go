@@ -25,7 +25,7 @@ func (d Documents) Parts(ctx context.Context, tx *store.Tx, site string) ([]flee
 	y, m, day := d.Now().In(fleet.Taipei()).Date()
 	today := time.Date(y, m, day, 0, 0, 0, 0, fleet.Taipei())
 	rows, err := tx.Query(ctx, `SELECT id, door, household, once, starts, ends FROM bookings
-		WHERE site = $1 AND state IN ('confirmed', 'checked_in') AND ends > $2 AND starts < $3 ORDER BY starts, id`,
+		WHERE site = $1 AND `+living+` AND ends > $2 AND starts < $3 ORDER BY starts, id`,
 		site, today.Add(-rules.Early).UnixMicro(), today.AddDate(0, 0, rules.Days).UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("grants of site %s: %w", site, err)

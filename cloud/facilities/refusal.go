@@ -19,12 +19,12 @@ type Refusal struct {
 func (r *Refusal) Error() string { return "slot refused: " + r.Rule.String() }
 
 // refuse finds what a household can have instead: after the slot that it wanted or, if it has too many, after the first of
-// its own is over; else from now on.
-func refuse(of Facility, rule rules.Rule, from wire.Micros, own, taken []rules.Slot, now time.Time) *Refusal {
+// those is over; else from now on.
+func refuse(of Facility, rule rules.Rule, from wire.Micros, many, taken []rules.Slot, now time.Time) *Refusal {
 	r := &Refusal{Rule: rule}
-	if rule == rules.Limit && len(own) > 0 {
-		first := own[0].To
-		for _, s := range own {
+	if len(many) > 0 {
+		first := many[0].To
+		for _, s := range many {
 			first = min(first, s.To)
 		}
 		from = max(from, first)
@@ -70,6 +70,9 @@ func sayRule(r rules.Rule, english bool) string {
 			fmt.Sprintf("A household has %d bookings at most that are not over; use or cancel one first.", rules.MaxLiving)
 	case rules.Taken:
 		zh, en = "這個時段已被預約。", "This slot is taken."
+	case rules.Often:
+		zh, en = fmt.Sprintf("每戶最多取消 %d 筆時間未到的預約，其中一筆的時間過了才能再預約。", rules.MaxCancelled),
+			fmt.Sprintf("A household cancels %d bookings ahead at most; book again when the time of one of them is over.", rules.MaxCancelled)
 	}
 	if english {
 		return fmt.Sprintf("Rule %d: %s", r, en)

@@ -197,7 +197,7 @@ func (w *web) fillBookings(ctx context.Context, tx *store.Tx, who identity.Perso
 	v.Own, err = w.ownBookings(ctx, tx, home, all, v.Lang)
 	if r := a.refusal; r != nil {
 		v.Refused = &refused{Title: in(v.Lang, day(a.from.Time(), v.Lang)+" 不能預約", "Not booked: "+day(a.from.Time(), v.Lang)), Text: r.Say(v.Lang == "en")}
-		if r.Next != nil && r.Rule != rules.Limit {
+		if r.Next != nil && r.Rule != rules.Limit && r.Rule != rules.Often {
 			v.Refused.Next, v.Refused.From, v.Refused.Key = in(v.Lang, "預約 ", "Book ")+day(r.Next.From.Time(), v.Lang), r.Next.From, rand.Text()
 		}
 	}

@@ -85,8 +85,8 @@ func (c DoorConfig) inputs() (first, count int) {
 
 // Door is one door. Its methods may be called from any goroutine.
 //
-// Where the module has no timer of its own, Secure must be called before the line's bus ends, or an output that is on
-// then stays on.
+// Retire must be called before the line's bus ends: where the module has no timer of its own, an output that is on then stays
+// on.
 type Door struct {
 	*unit
 	cfg  DoorConfig
@@ -98,6 +98,7 @@ type Door struct {
 	tries   int         // how often that failed
 	timer   *time.Timer // the next try
 	alarmed bool        // it was said that the output is on though it should not be
+	retired bool        // nobody is let in any more
 }
 
 var (

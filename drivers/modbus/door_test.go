@@ -514,3 +514,73 @@ func TestNewDoorRefusesBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// counter is a line that carries nothing and counts what it is asked to.
+type counter struct{ asked int }
+
+func (c *counter) Do(context.Context, bus.Request) (bus.Answer, error) {
+	c.asked++
+	return bus.Answer{}, drivers.ErrSilent
+}
+
+// invariant 5: who was cut off while he waited for the turn lets nobody in after the off that cut him off.
+func TestReleaseOfAnEndedCallerSendsNothing(t *testing.T) {
+	line := &counter{}
+	d, err := NewDoor(line, DoorConfig{Device: "door/ktv", Address: unitOf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("closed down")
+	ctx, cut := context.WithCancelCause(t.Context())
+	cut(why)
+	for range 100 { // a select takes either of two that are ready
+		if _, err := d.Release(ctx, time.Second, time.Time{}); !errors.Is(err, why) {
+			t.Fatalf("Release() = %v; want %v", err, why)
+		}
+	}
+	if line.asked > 0 {
+		t.Errorf("%d of 100 frames were handed to the line; want none", line.asked)
+	}
+}
+
+// invariant 15: a door that is exchanged lets nobody in any more, not even who waited for its turn before that.
+func TestRetiredDoorReleasesNothing(t *testing.T) {
+	for _, flash := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newDoorRig(t, DoorConfig{Flash: flash}, bus.Config{})
+			if _, err := r.Release(t.Context(), 5*time.Second, time.Time{}); err != nil || !r.unlocked() {
+				t.Fatalf("Release() = %v, on %v", err, r.unlocked())
+			}
+			r.turn <- struct{}{} // somebody writes the output
+			waits := make(chan error)
+			go func() {
+				_, err := r.Release(t.Context(), 5*time.Second, time.Now().Add(4*time.Second))
+				waits <- err
+			}()
+			synctest.Wait()
+			retired := make(chan error)
+			go func() { retired <- r.Retire(t.Context()) }()
+			synctest.Wait()
+			r.leaveTurn()
+			go func() { waits <- <-retired }()
+			for range 2 {
+				if err := <-waits; err != nil && !errors.Is(err, drivers.ErrGone) {
+					t.Error(err)
+				}
+			}
+			if got := r.peer.count(1, coilOn) + r.peer.count(0x0201, 50); got != 1 {
+				t.Errorf("flash %v: released %d times; want once, before the door was retired", flash, got)
+			}
+			if r.unlocked() != flash {
+				t.Errorf("flash %v: on %v; want the module's timer to end it, or nobody to", flash, r.unlocked())
+			}
+			if err := r.Retire(t.Context()); err != nil {
+				t.Errorf("retired again: %v", err)
+			}
+			time.Sleep(6 * time.Second)
+			if r.unlocked() {
+				t.Error("the output is left on")
+			}
+		})
+	}
+}

@@ -74,6 +74,9 @@ func (d *Door) switchOn(ctx context.Context, m manner, units time.Duration) erro
 		return err
 	}
 	defer d.leaveTurn()
+	if d.isRetired() {
+		return fmt.Errorf("%w: the door is configured anew", drivers.ErrGone)
+	}
 	address, value := uint16(d.cfg.Output), uint16(coilOn)
 	if d.cfg.Flash {
 		address, value = flashBase+address, uint16(units)
@@ -112,7 +115,8 @@ func (d *Door) noSuchOutput() string {
 	return fmt.Sprintf("it has no output %d: check output", d.cfg.Output)
 }
 
-// takeTurn waits until nobody else writes the output.
+// takeTurn waits until nobody else writes the output. A ctx that ended while it waited does not get the turn: what ended it
+// may be an off that has gone before.
 func (d *Door) takeTurn(ctx context.Context, notAfter time.Time) error {
 	var late <-chan time.Time
 	if !notAfter.IsZero() {
@@ -122,6 +126,10 @@ func (d *Door) takeTurn(ctx context.Context, notAfter time.Time) error {
 	}
 	select {
 	case d.turn <- struct{}{}:
+		if ctx.Err() != nil {
+			d.leaveTurn()
+			return context.Cause(ctx)
+		}
 		return nil
 	case <-late:
 		return drivers.ErrLate
@@ -145,6 +153,25 @@ func (d *Door) Secure(ctx context.Context) error {
 		}
 	}
 	return d.fault(err, d.noSuchOutput())
+}
+
+// Retire ends the door: nobody is let in by it any more, not even who waits for the line already, and an output that its
+// module does not time is turned off (invariant 15). To retire it again does nothing.
+func (d *Door) Retire(ctx context.Context) error {
+	d.mu.Lock()
+	again := d.retired
+	d.retired = true
+	d.mu.Unlock()
+	if again || d.cfg.Flash {
+		return nil
+	}
+	return d.Secure(ctx)
+}
+
+func (d *Door) isRetired() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.retired
 }
 
 // switchOff turns the output off, once. Whoever calls it has the turn.

@@ -22,6 +22,7 @@ type door struct {
 	late     time.Duration // before the line is free for the frame
 	before   chan struct{} // not nil: Release waits here before its frame is written
 	after    chan struct{} // not nil: Release waits here after it
+	secured  chan struct{} // not nil: Secure waits here after it
 	releases int
 	secures  int
 	asks     []string // since the start, in their order
@@ -86,15 +87,24 @@ func (d *door) Release(ctx context.Context, hold time.Duration, notAfter time.Ti
 	return drivers.Release{Known: !mute, Took: 20 * time.Millisecond}, nil
 }
 
-func (d *door) Secure(context.Context) error {
+func (d *door) Secure(ctx context.Context) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.asks = append(d.asks, "secure")
-	if d.silent {
+	silent, secured := d.silent, d.secured
+	if !silent {
+		d.secures++
+		d.until = time.Time{}
+	}
+	d.mu.Unlock()
+	if silent {
 		return drivers.ErrSilent
 	}
-	d.secures++
-	d.until = time.Time{}
+	if secured != nil {
+		select {
+		case <-secured:
+		case <-ctx.Done():
+		}
+	}
 	return nil
 }
 

@@ -26,12 +26,20 @@ func (s *Service) act(ctx context.Context, c committed) {
 	if cut := s.moving[c.Door]; cut != nil {
 		cut(errCutOff)
 	}
-	if s.securing[c.Door] {
-		return
+	if s.securing[c.Door]++; s.securing[c.Door] == 1 {
+		s.hands.Add(1)
+		go s.secure(ctx, c.Door)
 	}
-	s.securing[c.Door] = true
-	s.hands.Add(1)
-	go s.secure(ctx, c.Door)
+}
+
+// turnedOff takes that an output was turned off, or could not be. What asked for it meanwhile may have come too late for
+// that one: it is turned off once more.
+func (s *Service) turnedOff(ctx context.Context, door string) {
+	again := s.securing[door] > 1
+	delete(s.securing, door)
+	if again {
+		s.act(ctx, committed{rules.Action{Do: rules.Secure, Door: door}})
+	}
 }
 
 // release lets one door be opened, once. It is the only place that does, and what it takes exists only after its intent

@@ -50,8 +50,8 @@ type Service struct {
 	challenges *grants.Challenges
 	devices    *devices.Watch
 	moving     map[string]context.CancelCauseFunc // releases whose outcome is to come, by door
-	securing   map[string]bool
-	polled     time.Duration // when every door was last asked
+	securing   map[string]int                     // how often an output was asked to be turned off since that was begun, by door
+	polled     time.Duration                      // when every door was last asked
 	pruned     time.Duration
 }
 
@@ -68,7 +68,7 @@ func New(deps Deps, config Config) (*Service, error) {
 		challenges: grants.NewChallenges(config.Gateway),
 		asks:       make(chan ask), commands: make(chan []byte, inboxLength), applied: make(chan struct{}, 1), readings: make(chan reading),
 		outcomes: make(chan rules.Outcome), secured: make(chan string), stopped: make(chan struct{}),
-		moving: map[string]context.CancelCauseFunc{}, securing: map[string]bool{}, pruned: -pruneEvery,
+		moving: map[string]context.CancelCauseFunc{}, securing: map[string]int{}, pruned: -pruneEvery,
 	}
 	s.devices = devices.New("door", spaceDevices, deps.Store, deps.Clock, deps.Log)
 	s.view.Store(&view{})
@@ -122,7 +122,7 @@ func (s *Service) one(ctx, hands context.Context, polls map[string]chan<- struct
 	case r := <-s.readings:
 		return s.reading(hands, r)
 	case door := <-s.secured:
-		delete(s.securing, door)
+		s.turnedOff(hands, door)
 		return nil
 	case <-s.applied:
 		return s.document()

@@ -330,6 +330,23 @@ func TestClosure(t *testing.T) {
 	})
 }
 
+// invariant 15: a closure is not taken for answered by an off that was sent before somebody was let in.
+func TestCloseDownWhileAnotherOffIsUnderWay(t *testing.T) {
+	bubble(t, "", func(b *building) {
+		held := make(chan struct{})
+		b.ktv.with(func() { b.ktv.secured, b.ktv.until = held, time.Now().Add(1500*time.Millisecond) }) // nobody was let in
+		b.pass(2 * time.Second)                                                                         // it was turned off, and the answer is on its way
+		b.present("ktv", b.ticket(nil))
+		b.pass(time.Second)
+		b.ok(b.service.CloseDown(b.t.Context(), "ktv", "g1", "fight"))
+		close(held)
+		b.pass(time.Millisecond)
+		if b.ktv.count() != 1 || b.ktv.push() {
+			b.t.Errorf("%d releases, and a door that was closed down opens", b.ktv.count())
+		}
+	})
+}
+
 func TestForcedUntilAGuardHasLooked(t *testing.T) {
 	bubble(t, "", func(b *building) {
 		since := len(b.events())

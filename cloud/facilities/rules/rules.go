@@ -13,6 +13,7 @@ import (
 // The numbers of the rules.
 const (
 	MaxLiving    = 2                    // bookings of a household that are not over
+	MaxCancelled = 6                    // those that it cancelled and whose time is not over: each is a revocation until then
 	Horizon      = 30 * 24 * time.Hour  // how far ahead
 	Early        = 10 * time.Minute     // the door opens so long before and after
 	CancelBefore = 2 * time.Hour        // later than that it is a late cancellation
@@ -76,16 +77,17 @@ const (
 	TooFar             // further ahead than Horizon
 	Limit              // the household has MaxLiving already
 	Taken              // somebody has it
+	Often              // the household has cancelled MaxCancelled
 )
 
 // String is the rule's code.
 func (r Rule) String() string {
-	return [...]string{"free", "no_slot", "over", "too_far", "limit", "taken"}[r]
+	return [...]string{"free", "no_slot", "over", "too_far", "limit", "taken", "often"}[r]
 }
 
 // Judge finds the slot that begins at from, and the rule that forbids it. living are the household's bookings that are not
-// over; taken are those of the facility.
-func (f Facility) Judge(from wire.Micros, living int, taken []Slot, now time.Time) (Slot, Rule) {
+// over, and cancelled those that it cancelled; taken are those of the facility.
+func (f Facility) Judge(from wire.Micros, living, cancelled int, taken []Slot, now time.Time) (Slot, Rule) {
 	slots := f.OnDay(from.Time().In(now.Location()))
 	at := slices.IndexFunc(slots, func(s Slot) bool { return s.From == from })
 	if at < 0 {
@@ -101,6 +103,8 @@ func (f Facility) Judge(from wire.Micros, living int, taken []Slot, now time.Tim
 		return s, Limit
 	case slices.ContainsFunc(taken, s.Overlaps):
 		return s, Taken
+	case cancelled >= MaxCancelled:
+		return s, Often
 	}
 	return s, Free
 }
@@ -116,7 +120,7 @@ func (f Facility) Next(after wire.Micros, taken []Slot, now time.Time) (Slot, bo
 			if s.From < after {
 				continue
 			}
-			if _, r := f.Judge(s.From, 0, taken, now); r == Free {
+			if _, r := f.Judge(s.From, 0, 0, taken, now); r == Free {
 				return s, true
 			}
 		}

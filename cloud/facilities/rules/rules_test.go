@@ -58,26 +58,29 @@ func TestJudge(t *testing.T) {
 	now := at(t, "2026-11-25 10:30")
 	taken := []Slot{{micros(t, "2026-11-25 13:00"), micros(t, "2026-11-25 14:00")}, {micros(t, "2026-11-25 15:30"), micros(t, "2026-11-25 15:45")}}
 	for _, tt := range []struct {
-		from   string
-		living int
-		want   Rule
+		from              string
+		living, cancelled int
+		want              Rule
 	}{
-		{"2026-11-25 12:00", 0, Free},
-		{"2026-11-25 14:00", 1, Free},
-		{"2026-11-25 10:00", 0, Free}, // it runs: who is there may go in
-		{"2026-11-25 09:00", 0, Over},
-		{"2026-11-25 12:30", 0, NoSlot},
-		{"2026-11-25 07:00", 0, NoSlot},
-		{"2026-11-25 23:00", 0, NoSlot},
-		{"2026-12-25 10:00", 0, Free},
-		{"2026-12-25 11:00", 0, TooFar},
-		{"2026-11-25 12:00", 2, Limit},
-		{"2026-11-25 13:00", 0, Taken},
-		{"2026-11-25 13:00", 2, Limit},
-		{"2026-11-25 15:00", 0, Taken},
+		{"2026-11-25 12:00", 0, 0, Free},
+		{"2026-11-25 14:00", 1, 0, Free},
+		{"2026-11-25 10:00", 0, 0, Free}, // it runs: who is there may go in
+		{"2026-11-25 09:00", 0, 0, Over},
+		{"2026-11-25 12:30", 0, 0, NoSlot},
+		{"2026-11-25 07:00", 0, 0, NoSlot},
+		{"2026-11-25 23:00", 0, 0, NoSlot},
+		{"2026-12-25 10:00", 0, 0, Free},
+		{"2026-12-25 11:00", 0, 0, TooFar},
+		{"2026-11-25 12:00", 2, 0, Limit},
+		{"2026-11-25 13:00", 0, 0, Taken},
+		{"2026-11-25 13:00", 2, 0, Limit},
+		{"2026-11-25 15:00", 0, 0, Taken},
+		{"2026-11-25 12:00", 1, MaxCancelled - 1, Free},
+		{"2026-11-25 12:00", 1, MaxCancelled, Often},
+		{"2026-11-25 13:00", 0, MaxCancelled, Taken},
 	} {
-		if s, got := f.Judge(micros(t, tt.from), tt.living, taken, now); got != tt.want || got == Free && s.From != micros(t, tt.from) {
-			t.Errorf("Judge(%s, %d) = %s, %s; want %s", tt.from, tt.living, s.text(), got, tt.want)
+		if s, got := f.Judge(micros(t, tt.from), tt.living, tt.cancelled, taken, now); got != tt.want || got == Free && s.From != micros(t, tt.from) {
+			t.Errorf("Judge(%s, %d, %d) = %s, %s; want %s", tt.from, tt.living, tt.cancelled, s.text(), got, tt.want)
 		}
 	}
 }
@@ -164,7 +167,7 @@ func FuzzJudge(f *testing.F) {
 		n := time.UnixMicro(now).In(taipei)
 		taken := []Slot{{wire.Micros(takenFrom), wire.Micros(takenTo)}}
 		for _, m := range []wire.Micros{wire.Micros(begin), facility.OnDay(time.UnixMicro(begin).In(taipei))[0].From} {
-			s, r := facility.Judge(m, 0, taken, n)
+			s, r := facility.Judge(m, 0, 0, taken, n)
 			if r == Free && (s.From != m || s.To-s.From != wire.Micros(slot)*60e6 || s.To <= wire.At(n) || s.From > wire.At(n.Add(Horizon)) || s.Overlaps(taken[0])) {
 				t.Errorf("%+v free at %s", s, n)
 			}
