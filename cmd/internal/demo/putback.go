@@ -175,13 +175,17 @@ func (t *tour) restored(ctx context.Context) error {
 func (t *tour) answered(ctx context.Context) error {
 	var began time.Time
 	return until(ctx, "everything to be answered for", func() (bool, any, error) {
-		if time.Since(began) > 5*time.Second {
+		h, err := t.health(ctx)
+		answered := err == nil && h.Connected && h.Answered.After(began)
+		if answered && !began.IsZero() && (h.Undelivered == 0 || h.Oldest.After(began)) {
+			return true, h, nil
+		}
+		if answered { // and it did not cover what came just before
 			began = time.Now()
 			t.d.Link.Cut()
 			t.d.Link.Mend()
 		}
-		h, err := t.health(ctx)
-		return err == nil && h.Connected && h.Answered.After(began) && (h.Undelivered == 0 || h.Oldest.After(began)), h, err
+		return false, h, err
 	})
 }
 
