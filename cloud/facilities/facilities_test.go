@@ -183,7 +183,7 @@ func TestRefusalsNameRuleAndNextSlot(t *testing.T) {
 			zh, en          string
 		}{
 			{"taken", "site-a-h2", clock(14, 0), rules.Taken, clock(15, 0), "規則 5：這個時段已被預約。最近可預約 6/15（一）15:00。", "Rule 5: This slot is taken. Next free: Mon 15 Jun, 15:00."},
-			{"two already", "site-a-h1", clock(18, 0), rules.Limit, clock(18, 0), "規則 4：每戶最多 2 筆未用的預約，用完或取消一筆後可再預約。最近可預約 6/15（一）18:00。", ""},
+			{"two already", "site-a-h1", clock(18, 0), rules.Limit, clock(18, 0), "規則 4：每戶最多 2 筆還沒結束的預約，結束或取消一筆後可再預約。屆時最近可預約 6/15（一）18:00。", "Rule 4: A household has 2 bookings at most that are not over; use or cancel one first. Next free then: Mon 15 Jun, 18:00."},
 			{"two already, and early", "site-a-h1", clock(12, 0), rules.Limit, clock(15, 0), "", ""},
 			{"over", "site-a-h2", clock(11, 0), rules.Over, clock(12, 0), "規則 2：這個時段已經結束。最近可預約 6/15（一）12:00。", ""},
 			{"no slot", "site-a-h2", clock(13, 30), rules.NoSlot, clock(15, 0), "規則 1：", ""},

@@ -40,15 +40,18 @@ func refuse(of Facility, rule rules.Rule, from wire.Micros, many, taken []rules.
 
 // Say names the rule and the next free slot, for people, in English or Chinese.
 func (r *Refusal) Say(english bool) string {
-	var next string
+	var next, then, thenEN string
+	if r.Rule == rules.Limit { // not as things are
+		then, thenEN = "屆時", " then"
+	}
 	switch {
 	case english && r.Next != nil:
-		next = fmt.Sprintf(" Next free: %s.", r.Next.From.Time().In(fleet.Taipei()).Format("Mon 2 Jan, 15:04"))
+		next = fmt.Sprintf(" Next free%s: %s.", thenEN, r.Next.From.Time().In(fleet.Taipei()).Format("Mon 2 Jan, 15:04"))
 	case english:
 		next = " Nothing is free within 30 days."
 	case r.Next != nil:
 		t := r.Next.From.Time().In(fleet.Taipei())
-		next = fmt.Sprintf("最近可預約 %s（%c）%s。", t.Format("1/2"), []rune("日一二三四五六")[t.Weekday()], t.Format("15:04"))
+		next = fmt.Sprintf("%s最近可預約 %s（%c）%s。", then, t.Format("1/2"), []rune("日一二三四五六")[t.Weekday()], t.Format("15:04"))
 	default:
 		next = "30 天內都已額滿。"
 	}
@@ -66,7 +69,7 @@ func sayRule(r rules.Rule, english bool) string {
 	case rules.TooFar:
 		zh, en = fmt.Sprintf("只能預約 %d 天內的時段。", days), fmt.Sprintf("Bookings open %d days ahead.", days)
 	case rules.Limit:
-		zh, en = fmt.Sprintf("每戶最多 %d 筆未用的預約，用完或取消一筆後可再預約。", rules.MaxLiving),
+		zh, en = fmt.Sprintf("每戶最多 %d 筆還沒結束的預約，結束或取消一筆後可再預約。", rules.MaxLiving),
 			fmt.Sprintf("A household has %d bookings at most that are not over; use or cancel one first.", rules.MaxLiving)
 	case rules.Taken:
 		zh, en = "這個時段已被預約。", "This slot is taken."

@@ -46,15 +46,15 @@ func bookingWordsIn(lang string) bookingWords {
 			Own: "Your bookings", NoOwn: "None yet. Tap a free slot.", Taken: "Taken", AllOver: "Nothing is left of this day. Choose another.", TooFar: "Not open yet",
 			Rules:   fmt.Sprintf("A household has %d bookings at most that are not over. Bookings open %d days ahead. Cancel %d hours ahead.", rules.MaxLiving, rules.Horizon/rules.Day, rules.CancelBefore/time.Hour),
 			Offline: "Works without the internet: keep this page open, or take a picture of it. Turn the brightness up.", Door: "Door", Window: "Opens the door",
-			Uses: "Uses", Once: "once", CheckedIn: "First opened", Text: "The same as text: one click selects it", Cancel: "Cancel this booking",
+			Uses: "Uses", Once: "once", CheckedIn: "First opened", Text: "No code reader at hand? One click selects the text below: copy it, paste it at the door's screen, and press Enter.", Cancel: "Cancel this booking",
 		}
 	}
 	return bookingWords{
-		NoHome: w.NoHome, NoHomeHint: w.NoHomeHint, Nothing: "這裡還沒有可預約的公設", Days: "日期", Mine: "您的預約，看門票", Free: "可預約",
+		NoHome: w.NoHome, NoHomeHint: w.NoHomeHint, Nothing: "這裡還沒有可預約的公設", Days: "日期", Mine: "您的預約，看票券", Free: "可預約",
 		Own: "我的預約", NoOwn: "還沒有預約。請點選可預約的時段。", Taken: "已被預約", AllOver: "這一天的時段都已結束，請選其他日期。", TooFar: "尚未開放",
-		Rules:   fmt.Sprintf("每戶最多 %d 筆未用的預約；可預約 %d 天內的時段；%d 小時前可取消。", rules.MaxLiving, rules.Horizon/rules.Day, rules.CancelBefore/time.Hour),
+		Rules:   fmt.Sprintf("每戶最多 %d 筆還沒結束的預約；可預約 %d 天內的時段；%d 小時前可取消。", rules.MaxLiving, rules.Horizon/rules.Day, rules.CancelBefore/time.Hour),
 		Offline: "沒有網路也能用：請保留這一頁或截圖，並調高亮度。", Door: "門", Window: "可開門的時間",
-		Uses: "使用次數", Once: "1 次", CheckedIn: "第一次開門", Text: "門票文字，點一下就全選", Cancel: "取消這筆預約",
+		Uses: "使用次數", Once: "1 次", CheckedIn: "第一次開門", Text: "手邊沒有讀取器？點一下會選取下面整串文字：複製後貼到門口螢幕，再按 Enter。", Cancel: "取消這筆預約",
 	}
 }
 
@@ -93,7 +93,10 @@ type slot struct {
 	Booking string // address of one's own
 }
 
-type ownBooking struct{ Name, When, State, Kind, Icon, Href string }
+type ownBooking struct {
+	Name, When, State, Kind, Icon, Href string
+	Admits                              bool // its ticket still opens the door
+}
 
 type refused struct {
 	Title, Text, Next, Key string
@@ -258,7 +261,7 @@ func (w *web) ownBookings(ctx context.Context, tx *store.Tx, home livesAt, all [
 	found, err := facilities.Bookings(ctx, tx, home.site.ID, []string{home.ID}, wire.At(w.Now().Add(-ownPast)))
 	for _, b := range found {
 		state, kind, icon := w.stateOf(b, lang)
-		own = append(own, ownBooking{Name: facilityName(all, b.Facility, lang), When: span(b.Slot, lang), State: state, Kind: kind, Icon: icon, Href: "/bookings/" + b.ID + "?lang=" + lang})
+		own = append(own, ownBooking{Name: facilityName(all, b.Facility, lang), When: span(b.Slot, lang), State: state, Kind: kind, Icon: icon, Href: "/bookings/" + b.ID + "?lang=" + lang, Admits: b.Admits(w.Now())})
 	}
 	return own, err
 }

@@ -84,7 +84,7 @@ func TestBookFromThePage(t *testing.T) {
 	_, _, page = b.send(cloudtest.ResA1, "/bookings?lang=en", wants("site-a-h1", "ktv", clock(18), "4"))
 	check(t, "two already, in English", page, []string{"Not booked: Mon 15 Jun, 18:00", "Rule 4: A household has 2 bookings at most", "Yours: show the ticket", "Gym"}, []string{"規則", "不能預約"})
 	_, _, page = b.get(cloudtest.ResA1, "/bookings?facility=ktv&day=2026-06-16")
-	check(t, "tomorrow", page, []string{"6/16（二）", "08:00", "我的預約"}, []string{"您的預約，看門票"})
+	check(t, "tomorrow", page, []string{"6/16（二）", "08:00", "我的預約"}, []string{"您的預約，看票券"})
 }
 
 func TestTicketPage(t *testing.T) {

@@ -44,7 +44,7 @@ type reason struct{ Code, Name string }
 
 func reasons(lang string) []reason {
 	return []reason{
-		{"visitor", in(lang, "訪客", "Visitor")}, {"lost_ticket", in(lang, "門票開不了", "Ticket does not open")}, {"maintenance", in(lang, "維修", "Maintenance")},
+		{"visitor", in(lang, "訪客", "Visitor")}, {"lost_ticket", in(lang, "票券開不了", "Ticket does not open")}, {"maintenance", in(lang, "維修", "Maintenance")},
 		{"cleaning", in(lang, "清潔", "Cleaning")}, {"emergency", in(lang, "緊急", "Emergency")},
 	}
 }
@@ -134,7 +134,7 @@ func (w *web) doorSite(ctx context.Context, tx *store.Tx, site fleet.Site, lang 
 		out.AsOf = in(lang, "資料回報於 ", "As of ") + heard.AsOf
 	}
 	if heard.Stale {
-		out.Stale = &said{"stale", "cloud-off", in(lang, "大樓沒有回報，以下是 "+heard.AsOf+" 的資料。現在從這裡開不了門，門票在現場照常可用。", "The building is silent; this is as of "+heard.AsOf+". Doors cannot be opened from here now; tickets work there as ever.")}
+		out.Stale = &said{"stale", "cloud-off", in(lang, "大樓沒有回報，以下是 "+heard.AsOf+" 的資料。現在從這裡可能開不了門；票券在現場照常可用。", "The building is silent; this is as of "+heard.AsOf+". Doors may not open from here now; tickets work there as ever.")}
 		if heard.AsOf == "" {
 			out.Stale.Text = wordsIn(lang).Never
 		}
@@ -171,6 +171,8 @@ func doorRowOf(d facilities.Door, stale bool, lang string) doorRow {
 
 func doorState(state, lang string) (said, kind, icon string) {
 	switch state {
+	case "":
+		return in(lang, "尚未回報", "Not reported yet"), "stale", "question"
 	case "secured":
 		return in(lang, "已鎖好", "Secured"), "ok", "lock"
 	case "released":

@@ -34,10 +34,13 @@ func TestDoorsPage(t *testing.T) {
 	b.Now = b.Now.Add(time.Hour)
 	_, _, page = b.get(cloudtest.BossA, "/doors")
 	check(t, "a silent building", page, []string{"大樓沒有回報，以下是 12:00 的資料", "badge-stale"}, []string{"badge-ok", "badge-bad"})
-	_, _, page = b.get(cloudtest.BossA, "/")
-	check(t, "a manager's first page", page, []string{`href="/doors?lang=zh"`, `href="/bookings?lang=zh"`}, nil)
-	_, _, page = b.get(cloudtest.ResA1, "/")
-	check(t, "a resident's first page", page, []string{`href="/bookings?lang=zh"`}, []string{"/doors"})
+	check(t, "a manager's tabs", page, []string{`<a href="/doors?lang=zh" aria-current="page">`, "登出"}, []string{"/bookings", "/gas"})
+	for _, path := range []string{"/", "/bookings", "/gas"} {
+		_, _, page = b.get(cloudtest.ResA1, path)
+		check(t, "a resident's tabs", page, []string{`href="/?lang=zh"`, `href="/bookings?lang=zh"`, `href="/gas?lang=zh"`, "登出"}, []string{"/doors"})
+	}
+	_, _, page = b.get(cloudtest.ResA1, "/doors")
+	check(t, "not a manager", page, []string{"這裡沒有您要找的資料", "回到首頁", `href="/?lang=zh"`}, []string{"健身房"})
 }
 
 // invariant 5

@@ -25,9 +25,8 @@ const (
 
 // gasView is the page about gas.
 type gasView struct {
-	T      gasWords
-	Lang   string
-	Other  string
+	frame
+	W      gasWords
 	Person string // empty: not signed in
 	Homes  []gasHome
 	Error  string
@@ -60,18 +59,19 @@ type hourRow struct {
 
 func (w *web) gas(rw http.ResponseWriter, r *http.Request) {
 	lang := tongue(r)
-	v := gasView{T: gasWordsIn(lang), Lang: lang, Other: map[string]string{"zh": "en", "en": "zh"}[lang]}
+	v := gasView{frame: w.frame(r, in(lang, "瓦斯", "Gas"), ""), W: gasWordsIn(lang)}
 	who, err := w.Identity.Session(r)
 	if err == nil {
 		v.Person = who.Name
+		v.Nav = w.navOf(r.Context(), who, "/gas", lang)
 		v.Homes, err = w.gasHomes(r.Context(), who, lang)
 	}
 	status := http.StatusOK
 	if err != nil && !errors.Is(err, identity.ErrNoSession) {
 		w.Log.Error("page not made", "err", err)
-		v.Error, status = v.T.Trouble, http.StatusServiceUnavailable
+		v.Error, status = v.W.Trouble, http.StatusServiceUnavailable
 	}
-	w.showPage(rw, status, "gas.html", v, v.T.Trouble)
+	w.showPage(rw, status, "gas.html", v, v.W.Trouble)
 }
 
 func (w *web) gasHomes(ctx context.Context, who identity.Person, lang string) (all []gasHome, err error) {
@@ -260,18 +260,18 @@ func thousands(n int64) string {
 // gasWords are the sentences of the page about gas in one language.
 type gasWords struct {
 	words
-	Title, SignInHint, Stale, Unheard, Back, Serial, Unit, Source, Seen, Old, NoMeter, NoMeterHint string
-	Check, Failed, Unread                                                                          string
-	None, Bad, BadLast, Foreign, Backwards, Jump, Unsure                                           string
-	Use, Today, Since, NoUse, Litres, LastHours, Numbers, When, Total                              string
+	SignInHint, Stale, Unheard, Serial, Unit, Source, Seen, Old, NoMeter, NoMeterHint string
+	Check, Failed, Unread                                                             string
+	None, Bad, BadLast, Foreign, Backwards, Jump, Unsure                              string
+	Use, Today, Since, NoUse, Litres, LastHours, Numbers, When, Total                 string
 }
 
 func gasWordsIn(lang string) gasWords {
 	if lang == "en" {
 		return gasWords{
-			words: wordsIn(lang), Title: "Gas", SignInHint: "See what your gas meter says.",
+			words: wordsIn(lang), SignInHint: "See what your gas meter says.",
 			Stale: "The building has not been heard since.", Unheard: "Not heard lately",
-			Back: "Back", Serial: "Meter", Unit: "m³", Source: "Meter reading", Seen: "Read on",
+			Serial: "Meter", Unit: "m³", Source: "Meter reading", Seen: "Read on",
 			Old: "Nothing has been read for more than a day.", NoMeter: "No meter is registered for your flat", NoMeterHint: "Please ask the manager's office to register it.",
 			Check: "Needs a look", Failed: "Could not be read", Unread: "Not read yet",
 			None: "The meter has not been read yet.", Bad: "The meter could not be read on %s.", BadLast: " The figure is from %s.",
@@ -284,9 +284,9 @@ func gasWordsIn(lang string) gasWords {
 		}
 	}
 	return gasWords{
-		words: wordsIn(lang), Title: "瓦斯", SignInHint: "看看您家的瓦斯表。",
+		words: wordsIn(lang), SignInHint: "看看您家的瓦斯表。",
 		Stale: "之後大樓沒有回報。", Unheard: "沒有回報",
-		Back: "返回", Serial: "表號", Unit: "度", Source: "自動讀表", Seen: "讀於",
+		Serial: "表號", Unit: "度", Source: "自動讀表", Seen: "讀於",
 		Old: "超過一天沒有新的讀數。", NoMeter: "您家還沒有登記瓦斯表", NoMeterHint: "請洽管理室為您登記。",
 		Check: "需要查看", Failed: "讀取失敗", Unread: "還沒有讀數",
 		None: "還沒有讀到這個瓦斯表。", Bad: "%s 讀取失敗", BadLast: "；上次 %s 讀到",

@@ -21,6 +21,7 @@ type bookingView struct {
 	ID, Home, Name, When, State         string
 	Door, Window, CheckedIn, CancelHint string
 	Once                                bool
+	Over                                string        // what to do when the ticket is used up
 	Ticket                              string        // empty: it opens nothing any more
 	QR                                  template.HTML // drawn here
 	Tag                                 string        // empty: it cannot be cancelled
@@ -68,7 +69,7 @@ func (w *web) bookingView(r *http.Request, tx *store.Tx, who identity.Person) (v
 	}
 	name := facilityName(all, b.Facility, lang)
 	v = bookingView{
-		frame: w.frame(r, in(lang, "門票", "Ticket"), "/bookings?"+url.Values{"household": {b.Household}, "facility": {b.Facility}, "lang": {lang}}.Encode()),
+		frame: w.frame(r, in(lang, "票券", "Ticket"), "/bookings?"+url.Values{"household": {b.Household}, "facility": {b.Facility}, "lang": {lang}}.Encode()),
 		W:     bookingWordsIn(lang), ID: b.ID, Home: site.Name + " · " + home.Label, Name: name, When: span(b.Slot, lang), Door: name, Window: span(b.Slot.Window(), lang), Once: b.Once,
 	}
 	v.State, _, _ = w.stateOf(b, lang)
@@ -91,7 +92,7 @@ func (w *web) bookingView(r *http.Request, tx *store.Tx, who identity.Person) (v
 	}
 	if !b.Admits(now) {
 		if b.Once && b.CheckedIn > 0 {
-			v.State = in(lang, "已使用", "Used")
+			v.State, v.Over = in(lang, "已使用", "Used"), in(lang, "這張票券可用 1 次，已經用過。需要再進入請洽管理室。", "This ticket opens the door once, and has. To get in again, please ask the guard.")
 		}
 		return v, nil
 	}

@@ -15,7 +15,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,34 +118,32 @@ func tongue(r *http.Request) string {
 
 // view is one page.
 type view struct {
-	T      words
-	Lang   string
-	Other  string // the other language
-	Person string // empty: not signed in
-	Homes  []home
-	Nav    nav
-	Error  string
+	frame
+	W        words
+	SignedIn bool
+	Homes    []home
+	Error    string
 }
 
 func (w *web) home(rw http.ResponseWriter, r *http.Request) {
 	lang := tongue(r)
-	v := view{T: wordsIn(lang), Lang: lang, Other: map[string]string{"zh": "en", "en": "zh"}[lang]}
+	v := view{frame: w.frame(r, in(lang, "我的包裹", "My parcels"), ""), W: wordsIn(lang)}
 	who, err := w.Identity.Session(r)
 	if err == nil {
-		v.Person = who.Name
+		v.SignedIn = true
 		v.Homes, err = w.homesOf(r.Context(), who, lang)
 		v.Nav = w.navOf(r.Context(), who, "/", lang)
+	}
+	if err == nil && !slices.ContainsFunc(v.Nav.Links, func(l link) bool { return l.Here }) { // who only manages begins there
+		http.Redirect(rw, r, v.Nav.Links[0].Href, http.StatusSeeOther)
+		return
 	}
 	status := http.StatusOK
 	if err != nil && !errors.Is(err, identity.ErrNoSession) {
 		w.Log.Error("page not made", "err", err)
-		v.Error, status = v.T.Trouble, http.StatusServiceUnavailable
+		v.Error, status = v.W.Trouble, http.StatusServiceUnavailable
 	}
-	w.show(rw, status, v)
-}
-
-func (w *web) show(rw http.ResponseWriter, status int, v view) {
-	w.showPage(rw, status, "home.html", v, v.T.Trouble)
+	w.showPage(rw, status, "home.html", v, v.W.Trouble)
 }
 
 // showPage shows one of the pages; trouble is what is said when it cannot be made.
@@ -163,8 +161,6 @@ func (w *web) showPage(rw http.ResponseWriter, status int, name string, v any, t
 
 // mint asks the building for the next household code.
 func (w *web) mint(rw http.ResponseWriter, r *http.Request) {
-	lang := tongue(r)
-	t := wordsIn(lang)
 	who, err := w.Identity.Session(r)
 	if err == nil {
 		site, household := r.PostFormValue("site"), r.PostFormValue("household")
@@ -176,17 +172,11 @@ func (w *web) mint(rw http.ResponseWriter, r *http.Request) {
 			_, err = w.Parcels.Mint(r.Context(), site, parcels.ForHousehold, household, w.Now())
 		}
 	}
-	switch {
-	case err == nil:
-		http.Redirect(rw, r, "/?"+url.Values{"lang": {lang}}.Encode(), http.StatusSeeOther)
-	case errors.Is(err, identity.ErrNoSession):
-		http.Redirect(rw, r, "/auth/login", http.StatusSeeOther)
-	case errors.Is(err, identity.ErrUnknown):
-		http.Error(rw, t.NotYours, http.StatusNotFound)
-	default:
-		w.Log.Error("code not asked for", "err", err)
-		http.Error(rw, t.Trouble, http.StatusServiceUnavailable)
+	if err != nil {
+		w.fail(rw, r, err)
+		return
 	}
+	http.Redirect(rw, r, "/?lang="+tongue(r), http.StatusSeeOther)
 }
 
 // home is one household with what waits for it.
@@ -197,6 +187,7 @@ type home struct {
 	Parcels      []parcel
 	Codes        []code
 	Waiting      bool // the next code was asked for
+	Bookings     []ownBooking
 	AsOf         string
 	Stale        bool
 }
@@ -276,6 +267,15 @@ func (w *web) homeOf(ctx context.Context, tx *store.Tx, site fleet.Site, h ident
 	for _, c := range codes {
 		out.Codes = append(out.Codes, code{spaced(c.Digits.Reveal())})
 	}
+	if err != nil {
+		return out, err
+	}
+	bookable, err := facilities.List(ctx, tx, site.ID)
+	if err != nil {
+		return out, err
+	}
+	out.Bookings, err = w.ownBookings(ctx, tx, livesAt{h, site}, bookable, lang)
+	out.Bookings = slices.DeleteFunc(out.Bookings, func(b ownBooking) bool { return !b.Admits })
 	return out, err
 }
 

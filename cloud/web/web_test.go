@@ -89,8 +89,16 @@ func TestHome(t *testing.T) {
 	check(t, "in English", page, []string{`lang="en"`, "Door 18", "until Thu 18 Jun, 12:00", "As of"}, []string{"號門", "取件碼"})
 	_, _, page = b.get(cloudtest.Unsigned, "/")
 	check(t, "not signed in", page, []string{"/auth/login", "登入"}, append(cloudtest.Secrets(), "482 913", "登出"))
-	_, _, page = b.get(cloudtest.BossA, "/")
-	check(t, "no household", page, []string{"您還沒有登記住戶"}, []string{"482 913", "4071 8265"})
+	_, _, page = b.get(cloudtest.Nobody, "/")
+	check(t, "no household", page, []string{"您還沒有登記住戶"}, []string{"482 913", "4071 8265", "/bookings", "/gas", "/doors"})
+	if code, h, _ := b.get(cloudtest.BossA, "/"); code != 303 || h.Get("Location") != "/doors?lang=zh" {
+		t.Errorf("a manager without a household is shown %d, %s; want the doors", code, h.Get("Location"))
+	}
+	b.Book("gym", "site-a-h1", b.Now)
+	_, _, page = b.get(cloudtest.ResA1, "/")
+	check(t, "with a ticket", page, []string{"您的票券", "健身房", "已預約", `href="/bookings/`}, nil)
+	_, _, page = b.get(cloudtest.ResA2, "/")
+	check(t, "a neighbour's ticket", page, nil, []string{"您的票券", "健身房"})
 	b.Now = b.Now.Add(time.Hour)
 	_, _, page = b.get(cloudtest.ResA1, "/")
 	check(t, "a silent building", page, []string{"資料回報於 12:00。", "之後大樓沒有回報，現場取件照常", "482 913"}, nil)

@@ -77,6 +77,9 @@ func (s *screen) draw(st *state, status int) view {
 	if st.lang == page.English {
 		v.Name = page.Text{Lang: page.English, Main: d.English, Under: d.Name}
 	}
+	if d.Name == d.English {
+		v.Name.Under = ""
+	}
 	if left := s.life(st); st.place != idle && !st.busy() {
 		v.Wait = page.Seconds(time.Until(st.touched.Add(left)))
 		v.Refresh = v.Wait + 1

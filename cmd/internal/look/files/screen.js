@@ -17,6 +17,7 @@
   // A code reader types like a keyboard: its text goes to the field that waits for it, wherever the focus was left. A
   // numeric keypad types on the pad that is shown.
   document.addEventListener('keydown', function (e) {
+    if (e.key === 'Enter' && e.target.dataset && e.target.dataset.scan && !e.target.value) { e.preventDefault(); return; }
     if (e.ctrlKey || e.altKey || e.metaKey || (e.target && e.target.tagName === 'INPUT')) { return; }
     var scan = document.querySelector('[data-scan]');
     if (scan && e.key.toUpperCase() === scan.dataset.scan) { scan.focus(); return; }
@@ -26,6 +27,15 @@
     if (!key || key.disabled || (name === 'enter' && document.activeElement && document.activeElement.tagName === 'BUTTON' && !document.activeElement.dataset.key)) { return; }
     e.preventDefault();
     key.click();
+  });
+
+  // What is pasted is what a reader would have typed: it goes to the same field, and needs no key after it.
+  document.addEventListener('paste', function (e) {
+    var scan = document.querySelector('[data-scan]'), text = e.clipboardData.getData('text').trim();
+    if (!scan || !text || (e.target.tagName === 'INPUT' && e.target !== scan)) { return; }
+    e.preventDefault();
+    scan.value = text;
+    scan.form.requestSubmit();
   });
 
   setInterval(function () {
