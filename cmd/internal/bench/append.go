@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -23,51 +24,58 @@ const gatewayID = "gw-bench"
 // appends are durable appends by so many writers.
 type appends struct {
 	writers    int
+	meters     int // read meanwhile into the same store
 	real, bare tally
 	syncs      int // of the real ones
 }
 
 func (a appends) figure() Figure {
 	return of(Figure{
-		Name: fmt.Sprintf("append/%d", a.writers), Value: a.real.rate(), Unit: "events/s", Ceiling: a.bare.rate(),
+		Name: a.name(), Value: a.real.rate(), Unit: "events/s", Ceiling: a.bare.rate(),
 		How:  fmt.Sprintf("state and event together through gateway/store.Update, by %d at once, each on disk when its call returns; %.1f to a sync", a.writers, a.batch()),
 		Bare: "bbolt alone: one transaction a sync with as many puts of the same bytes",
 	})
 }
 
+func (a appends) name() string { return metered(fmt.Sprintf("append/%d", a.writers), a.meters) }
+
 // batch is how many appends shared a sync, on average.
 func (a appends) batch() float64 { return ratio(float64(a.real.n), float64(a.syncs)) }
 
-// measureAppends lets the store and bare bbolt append by turns, each to its own file.
-func measureAppends(ctx context.Context, dir string, writers int, s sizes) (a appends, err error) {
-	dir = filepath.Join(dir, fmt.Sprintf("append-%d", writers))
+// measure lets the store and bare bbolt append by turns, each to its own file.
+func (a *appends) measure(ctx context.Context, dir string, s sizes, log *slog.Logger) (err error) {
+	dir = filepath.Join(dir, fmt.Sprintf("append-%d-%d", a.writers, a.meters))
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return a, err
+		return err
 	}
 	ev := parcelStored("0198c0de-0000-7000-8000-000000000000", 1, nil)
 	encoded, err := wire.EncodeEvent(ev)
 	if err != nil {
-		return a, err
+		return err
 	}
 	st, err := store.Open(filepath.Join(dir, "gateway.db"), store.Options{Gateway: gatewayID, Key: newKey()})
 	if err != nil {
-		return a, err
+		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	bare, err := openBare(filepath.Join(dir, "bare.db"))
 	if err != nil {
-		return a, err
+		return err
 	}
 	defer func() { err = errors.Join(err, bare.Close()) }()
-	a.writers = writers
+	stop, err := withMeters(ctx, dir, a.meters, st, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	for turn := range s.turns {
 		ours := func() error { return a.appendReal(ctx, st, ev, s.turn) }
 		put := func() error { return a.putBare(ctx, bare, encoded, s.turn) }
 		if err := byTurns(turn, ours, put); err != nil {
-			return a, err
+			return err
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // byTurns lets the one that came last in one turn come first in the next. The first turn is the real one's: it shows how

@@ -85,7 +85,7 @@ func makeBacklog(ctx context.Context, dir string, events int) (b backlog, err er
 			return b, err
 		}
 	}
-	err = eachBlock(st, func(block wire.Block) error {
+	err = eachBlock(st, wire.Audit, func(block wire.Block) error {
 		b.blocks, b.events = append(b.blocks, block.Events), b.events+len(block.Events)
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,8 +70,14 @@ func made() results {
 	a := appends{writers: 64, real: tally{4800, time.Second}, bare: tally{9600, time.Second}, syncs: 100}
 	d := drains{real: tally{1000, time.Second}, bare: tally{4000, time.Second}, realCPU: time.Second, bareCPU: 500 * time.Millisecond, events: 1000, blocks: 5}
 	r := results{machine: machine{cores: 2, platform: "linux/amd64", version: "go1.26", load: "0.10", at: time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)}}
-	r.appends, r.doors, r.drains = []appends{a}, o, d
-	r.figures = append(append(r.figures, a.figure()), append(o.figures(), d.figure())...)
+	began := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
+	w := rounds{meters: 2, readings: 4, commits: []time.Duration{5 * time.Millisecond}}
+	for range 2 {
+		w.all = append(w.all, sweep{began: began, ended: began.Add(100 * time.Millisecond), requests: 2, characters: 48})
+	}
+	c := remotes{gateways: 2, real: o.real, bare: o.bare}
+	r.appends, r.doors, r.drains, r.rounds, r.remotes = []appends{a}, []openings{o}, d, w, c
+	r.figures = slices.Concat([]Figure{a.figure()}, o.figures(), []Figure{d.figure(), w.figure()}, c.figures())
 	return r
 }
 
@@ -85,6 +92,12 @@ func TestMarkdown(t *testing.T) {
 		"| `pin-to-frame/p99` | 40.0 ms | 20.0 ms | 2.00 | none | ",
 		"| `drain` | 1000 events/s | 4000 events/s | 0.25 | 40.0 events/s | ",
 		"with 64 at once, 10.0 ms a commit of 48.0 events, against 5.00 ms for bbolt's",
+		"| `sweep` | 1200 readings/min | 1885 readings/min | 0.64 | none | 2 meters (g4) on one line of 9600 baud, ",
+		"2 sweeps, each from the first byte out to the last byte in",
+		"arithmetic over the 96 characters that passed: 1.041666ms each, 5ms turnaround for each of 4 requests, and 3.645831ms silence before each but the first of a sweep",
+		"each of 4 readings kept the line for 50.0 ms, of which its characters take 25.0 ms, the meter's turnaround 5.00 ms and the silence 1.82 ms. The 18.2 ms above",
+		"4 of 4 readings were good. A sweep's readings, 2 in one transaction, were on disk 5.00 ms (median; at most 5.00 ms) after its last byte, judging them included: 5.0 % of a sweep's time",
+		"| `remote-open/p99` | 40.0 ms | 20.0 ms | 2.00 | none | 2 commands to 2 gateways: ",
 		"costs 1000 µs of processor an event on both ends together, 125 µs bare, and kept 1.0 of 2 cores busy, 0.5 bare",
 	} {
 		if !strings.Contains(text, want) {
@@ -119,14 +132,17 @@ func TestSave(t *testing.T) {
 			t.Errorf("%s has a target: %t", f["name"], has)
 		}
 	}
-	if got, want := strings.Join(names, " "), "append/64 pin-to-frame pin-to-frame/p50 pin-to-frame/p99 drain"; got != want {
+	if got, want := strings.Join(names, " "), "append/64 pin-to-frame pin-to-frame/p50 pin-to-frame/p99 drain sweep remote-open remote-open/p50 remote-open/p99"; got != want {
 		t.Errorf("figures %s; want %s", got, want)
 	}
 }
 
 // A small run of everything, on real files, a real pty and real sockets.
 func TestMeasure(t *testing.T) {
-	small := sizes{turns: 2, turn: 20 * time.Millisecond, doors: 9, openings: 2, pause: time.Millisecond, events: 600, drains: 2}
+	small := sizes{
+		turns: 2, turn: 20 * time.Millisecond, doors: 9, openings: 2, pause: time.Millisecond, events: 600, drains: 2,
+		meters: 3, sweeps: 2, every: 500 * time.Millisecond, gateways: 2, commands: 2,
+	}
 	r, err := measure(t.Context(), t.TempDir(), small, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -136,8 +152,23 @@ func TestMeasure(t *testing.T) {
 			t.Errorf("%s = %v of %v, ratio %v; want all above 0", f.Name, f.Value, f.Ceiling, f.Ratio)
 		}
 	}
-	if n := len(r.doors.real); n != 2 || len(r.doors.bare) != 2 {
-		t.Errorf("%d and %d openings; want 2 each", n, len(r.doors.bare))
+	if len(r.doors) != 2 || r.doors[0].meters != 0 || r.doors[1].meters != 3 {
+		t.Errorf("openings %+v; want them alone and with meters", r.doors)
+	}
+	for _, o := range r.doors {
+		if len(o.real) != 2 || len(o.bare) != 2 {
+			t.Errorf("%d and %d openings; want 2 each", len(o.real), len(o.bare))
+		}
+	}
+	sum, took, least := r.rounds.line()
+	if sum.requests != 6 || sum.characters != 6*(8+17) || r.rounds.readings != 6 || len(r.rounds.commits) != 2 {
+		t.Errorf("%+v in %d sweeps, %d good, %d commits; want 6 readings of 8 and 17 characters in 2", sum, len(r.rounds.all), r.rounds.readings, len(r.rounds.commits))
+	}
+	if took < least {
+		t.Errorf("sweeps took %v; a line needs %v", took, least)
+	}
+	if c := r.remotes; len(c.real) != 2 || len(c.bare) != 2 || len(c.sent) != 2 || len(c.trips.bbolt) != 2 {
+		t.Errorf("%d and %d commands, %d and %d parts; want 2 each", len(c.real), len(c.bare), len(c.sent), len(c.trips.bbolt))
 	}
 	if d := r.drains; d.real.n < 2*d.events || d.bare.n != 2*d.events || d.events < 600 {
 		t.Errorf("%d and %d events drained; want twice %d", d.real.n, d.bare.n, d.events)

@@ -36,12 +36,12 @@ func twoBanks(doors int) string {
 	return text
 }
 
-// openBuilding plugs the two banks in, on ptys linked in dir.
-func openBuilding(dir string, doors int) (*building.Building, error) {
+// openBuilding plugs in what text describes, on ptys linked in dir, a folder that it makes.
+func openBuilding(dir, text string) (*building.Building, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	cfg, err := building.Parse("bench", []byte(twoBanks(doors)))
+	cfg, err := building.Parse("bench", []byte(text))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,8 @@ func newBank(b *building.Building, dir, name string, doors int, log *slog.Logger
 // expect gives a channel that gets the moment at which the port has taken the unlock frame of a lock.
 func (k *bank) expect(lock int) <-chan time.Time {
 	p := k.wiring[lock-1]
-	return k.tap.expect(kerong.AppendUnlock(nil, p.Board, p.Lock))
+	unlock := kerong.AppendUnlock(nil, p.Board, p.Lock)
+	return k.tap.expect(func(frame []byte) bool { return bytes.Equal(frame, unlock) })
 }
 
 // shut closes a door as a hand does.
@@ -83,17 +84,25 @@ func (k *bank) shut(lock int) error { return k.boards.CloseDoor(lock) }
 
 // ready waits until every board answers.
 func (k *bank) ready(ctx context.Context) error {
+	return tillRight(ctx, func() error {
+		st, err := k.Status(ctx)
+		return errors.Join(err, st.Err)
+	})
+}
+
+// tillRight tries until nothing is wrong.
+func tillRight(ctx context.Context, try func() error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		st, err := k.Status(ctx)
-		if err == nil && st.Err == nil {
+		err := try()
+		if err == nil {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err, st.Err)
+			return errors.Join(context.Cause(ctx), err)
 		}
 	}
 }
@@ -114,17 +123,18 @@ func (k *bank) poll(ctx context.Context) error {
 	}
 }
 
-// tap sees what goes over a line.
+// tap waits for a frame on a line.
 type tap struct {
 	mu   sync.Mutex
-	want []byte
+	want func(frame []byte) bool
 	got  chan time.Time // capacity 1
 }
 
-func (t *tap) expect(frame []byte) <-chan time.Time {
+// expect gives a channel that gets the moment at which the port has taken a frame that is wanted.
+func (t *tap) expect(want func(frame []byte) bool) <-chan time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.want, t.got = frame, make(chan time.Time, 1)
+	t.want, t.got = want, make(chan time.Time, 1)
 	return t.got
 }
 
@@ -132,7 +142,7 @@ func (t *tap) see(_ time.Time, dir bus.Dir, b []byte) {
 	now := time.Now() // the port has taken all of b
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if dir == bus.Out && t.want != nil && bytes.Equal(b, t.want) {
+	if dir == bus.Out && t.want != nil && t.want(b) {
 		t.got <- now
 		t.want = nil
 	}

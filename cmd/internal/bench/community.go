@@ -108,7 +108,7 @@ func (c *community) apply(ctx context.Context, st *store.Store) error {
 // secrets are what the cloud can open of a store's events: codes by holder, PINs by parcel.
 func (c *community) secrets(st *store.Store) (map[string]string, error) {
 	all := map[string]string{}
-	err := eachBlock(st, func(b wire.Block) error {
+	err := eachBlock(st, wire.Audit, func(b wire.Block) error {
 		for _, raw := range b.Events {
 			if err := c.open(raw, all); err != nil {
 				return err
@@ -144,16 +144,16 @@ func (c *community) open(raw []byte, into map[string]string) error {
 	return err
 }
 
-// eachBlock hands on all of the audit stream, in blocks as they would travel.
-func eachBlock(st *store.Store, fn func(wire.Block) error) error {
+// eachBlock hands on all of a stream, in blocks as they would travel.
+func eachBlock(st *store.Store, stream wire.Stream, fn func(wire.Block) error) error {
 	return st.View(func(tx *store.Tx) error {
-		segments, err := tx.Segments(tx.Epoch(), wire.Audit)
+		segments, err := tx.Segments(tx.Epoch(), stream)
 		if err != nil {
 			return err
 		}
 		for _, s := range segments {
 			for from := uint64(1); from <= s.Last; {
-				b, err := tx.Block(tx.Epoch(), wire.Audit, s.Number, from, wire.BlockEvents, rules.BlockBytes)
+				b, err := tx.Block(tx.Epoch(), stream, s.Number, from, wire.BlockEvents, rules.BlockBytes)
 				if err == nil {
 					err = fn(b)
 				}

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	topic     = "events"
-	mostAtOne = 128 // messages of one transaction, as the cloud's
+	topic     = "events" // that bare clients publish on
+	mostAtOne = 128      // messages of one transaction, as the cloud's
 )
 
 // pack makes each block one message: its events, a line each, compressed.
@@ -53,9 +53,8 @@ func drainBare(ctx context.Context, dir string, b backlog, certs certificates) (
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	watch := begin()
-	client := paho.NewClient(paho.NewClientOptions().AddBroker("ssl://" + address).SetTLSConfig(certs.client).SetClientID(gatewayID).
-		SetProtocolVersion(4).SetAutoReconnect(false).SetOrderMatters(true))
-	if err := done(ctx, client.Connect()); err != nil {
+	client, err := dialBare(ctx, address, certs)
+	if err != nil {
 		return d, err
 	}
 	defer client.Disconnect(250)
@@ -64,6 +63,13 @@ func drainBare(ctx context.Context, dir string, b backlog, certs certificates) (
 	}
 	n, err := table.take(ctx, came, b.events)
 	return watch.end(n), err
+}
+
+// dialBare connects a client of paho alone.
+func dialBare(ctx context.Context, address string, certs certificates) (paho.Client, error) {
+	client := paho.NewClient(paho.NewClientOptions().AddBroker("ssl://" + address).SetTLSConfig(certs.clients[gatewayID]).SetClientID(gatewayID).
+		SetProtocolVersion(4).SetAutoReconnect(false).SetOrderMatters(true))
+	return client, done(ctx, client.Connect())
 }
 
 func done(ctx context.Context, t paho.Token) error {
@@ -134,6 +140,13 @@ func openTable(ctx context.Context, path string) (*table, error) {
 func (t *table) close() error {
 	t.unpack.Close()
 	return errors.Join(t.insert.Close(), t.db.Close())
+}
+
+// put inserts one row and commits.
+func (t *table) put(ctx context.Context, raw []byte) error {
+	t.seq++
+	_, err := t.insert.ExecContext(ctx, gatewayID, t.seq, raw)
+	return err
 }
 
 // take inserts what comes until so many events are committed: one transaction of what has queued up, then the next.

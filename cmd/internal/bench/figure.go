@@ -24,6 +24,19 @@ func of(f Figure) Figure {
 	return f
 }
 
+// spread is the median and the 99th percentile of a wait and of its ceiling. The name alone is the median too.
+func spread(name string, real, bare []time.Duration, how, barely string) (all []Figure) {
+	for _, f := range []struct {
+		name string
+		p    float64
+	}{{name, 50}, {name + "/p50", 50}, {name + "/p99", 99}} {
+		all = append(all, of(Figure{
+			Name: f.name, Value: millis(percentile(real, f.p)), Unit: "ms", Ceiling: millis(percentile(bare, f.p)), How: how, Bare: barely,
+		}))
+	}
+	return all
+}
+
 // ratio is value / ceiling; 0 when there is no ceiling to divide by.
 func ratio(value, ceiling float64) float64 {
 	if ceiling == 0 {

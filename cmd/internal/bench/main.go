@@ -19,7 +19,7 @@ import (
 )
 
 // limit is for the whole run.
-const limit = 4 * time.Minute
+const limit = 8 * time.Minute
 
 // Where the results go, from the root of the project.
 const (
@@ -67,10 +67,18 @@ type sizes struct {
 	pause    time.Duration // most between two openings
 	events   int           // waiting to be drained
 	drains   int           // of each side
+	meters   int           // on a line
+	sweeps   int           // of them
+	every    time.Duration // from the begin of one sweep to that of the next; longer than a sweep
+	gateways int           // that are commanded in turn: at most 5 times a minute each, 60 times all together
+	commands int           // to them
 }
 
 func full() sizes {
-	return sizes{turns: 8, turn: 500 * time.Millisecond, doors: 12, openings: 64, pause: 600 * time.Millisecond, events: 20_000, drains: 4}
+	return sizes{
+		turns: 8, turn: 500 * time.Millisecond, doors: 12, openings: 64, pause: 600 * time.Millisecond, events: 20_000, drains: 4,
+		meters: 32, sweeps: 8, every: 2 * time.Second, gateways: 8, commands: 64,
+	}
 }
 
 // results are what one run found.
@@ -78,36 +86,62 @@ type results struct {
 	machine machine
 	figures []Figure
 	appends []appends
-	doors   openings
+	doors   []openings
 	drains  drains
+	rounds  rounds
+	remotes remotes
 }
 
 // measure takes every figure, one after the other, in dir.
 func measure(ctx context.Context, dir string, s sizes, log *slog.Logger) (results, error) {
 	r := results{machine: thisMachine(time.Now())}
-	for _, writers := range []int{1, 64} {
-		say("append/%d: %d turns of %v each side", writers, s.turns, s.turn)
-		a, err := measureAppends(ctx, dir, writers, s)
+	for _, step := range []struct {
+		name string
+		take func() ([]Figure, error)
+	}{
+		{"append/1", func() ([]Figure, error) { return r.takeAppends(ctx, dir, appends{writers: 1}, s, log) }},
+		{"append/64", func() ([]Figure, error) { return r.takeAppends(ctx, dir, appends{writers: 64}, s, log) }},
+		{"append/1+metering", func() ([]Figure, error) {
+			return r.takeAppends(ctx, dir, appends{writers: 1, meters: s.meters}, s, log)
+		}},
+		{"pin-to-frame", func() ([]Figure, error) { return r.takeOpenings(ctx, dir, openings{}, s, log) }},
+		{"pin-to-frame+metering", func() ([]Figure, error) { return r.takeOpenings(ctx, dir, openings{meters: s.meters}, s, log) }},
+		{"drain", func() (all []Figure, err error) {
+			r.drains, err = measureDrains(ctx, dir, s, log)
+			return []Figure{r.drains.figure()}, err
+		}},
+		{"sweep", func() (all []Figure, err error) {
+			r.rounds, err = measureSweeps(ctx, dir, s, log)
+			return []Figure{r.rounds.figure()}, err
+		}},
+		{"remote-open", func() (all []Figure, err error) {
+			r.remotes, err = measureRemotes(ctx, dir, s, log)
+			return r.remotes.figures(), err
+		}},
+	} {
+		say("%s …", step.name)
+		figures, err := step.take()
 		if err != nil {
-			return r, fmt.Errorf("append/%d: %w", writers, err)
+			return r, fmt.Errorf("%s: %w", step.name, err)
 		}
-		r.appends, r.figures = append(r.appends, a), append(r.figures, a.figure())
+		r.figures = append(r.figures, figures...)
 	}
-	say("pin-to-frame: %d openings each side, behind %d doors", s.openings, s.doors)
-	var err error
-	if r.doors, err = measureOpenings(ctx, dir, s, log); err != nil {
-		return r, fmt.Errorf("pin-to-frame: %w", err)
-	}
-	r.figures = append(r.figures, r.doors.figures()...)
-	say("drain: %d events, %d times each side", s.events, s.drains)
-	if r.drains, err = measureDrains(ctx, dir, s, log); err != nil {
-		return r, fmt.Errorf("drain: %w", err)
-	}
-	r.figures = append(r.figures, r.drains.figure())
 	for _, f := range r.figures {
-		say("%-16s %10.1f %s, ceiling %.1f, ratio %.2f", f.Name, f.Value, f.Unit, f.Ceiling, f.Ratio)
+		say("%-26s %10.1f %s, ceiling %.1f, ratio %.2f", f.Name, f.Value, f.Unit, f.Ceiling, f.Ratio)
 	}
 	return r, nil
+}
+
+func (r *results) takeAppends(ctx context.Context, dir string, a appends, s sizes, log *slog.Logger) ([]Figure, error) {
+	err := a.measure(ctx, dir, s, log)
+	r.appends = append(r.appends, a)
+	return []Figure{a.figure()}, err
+}
+
+func (r *results) takeOpenings(ctx context.Context, dir string, o openings, s sizes, log *slog.Logger) ([]Figure, error) {
+	err := o.run(ctx, dir, s, log)
+	r.doors = append(r.doors, o)
+	return o.figures(), err
 }
 
 // say writes a line of progress.

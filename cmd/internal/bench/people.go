@@ -51,18 +51,23 @@ func openFloor(ctx context.Context, group *errgroup.Group, dir string, k *bank, 
 	return f, nil
 }
 
+// judged is a clock that the cloud has just answered.
+func judged(st *store.Store) *clock.Clock {
+	c := clock.New(st.Boot(), time.Now().Add(-time.Minute), clock.System())
+	c.Answered(time.Now(), 0, 0)
+	return c
+}
+
 func (f *floor) start(ctx context.Context, group *errgroup.Group, doors int, log *slog.Logger) error {
 	if err := f.people.apply(ctx, f.store); err != nil {
 		return err
 	}
-	judged := clock.New(f.store.Boot(), time.Now().Add(-time.Minute), clock.System())
-	judged.Answered(time.Now(), 0, 0)
 	all := parcels.Bank{ID: "A", Sensors: true}
 	for n := range doors {
 		all.Doors = append(all.Doors, parcels.BankDoor{Number: n + 1, Size: "S", Lock: n + 1})
 	}
 	service, err := parcels.New(parcels.Deps{
-		Store: f.store, Clock: judged, Key: newKey().Seed(), Banks: map[string]drivers.LockBank{"A": f.bank},
+		Store: f.store, Clock: judged(f.store), Key: newKey().Seed(), Banks: map[string]drivers.LockBank{"A": f.bank},
 		Delivered: func(wire.Name) bool { return true }, Online: func() bool { return true }, Log: log,
 	}, parcels.Config{Gateway: gatewayID, Banks: []parcels.Bank{all}})
 	if err != nil {

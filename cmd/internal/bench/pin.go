@@ -23,6 +23,7 @@ const seen = 3
 
 // openings are doors opened, and how long it took from the call to the unlock frame.
 type openings struct {
+	meters     int // read meanwhile into the same store
 	real, bare []time.Duration
 
 	judged, committed, sent []time.Duration // parts of real: Collect, Open, and what is left until the frame
@@ -32,41 +33,32 @@ type openings struct {
 func (o openings) figures() []Figure {
 	how := fmt.Sprintf("%d openings: from the call of parcels.Collect and Open to the unlock frame taken by a real pty, polling each second", len(o.real))
 	bare := fmt.Sprintf("%d openings of another bank in turn: two syncs of bare bbolt, then the driver's status reading and unlock frame over the bus", len(o.bare))
-	var all []Figure
-	for _, f := range []struct {
-		name string
-		p    float64
-	}{{"pin-to-frame", 50}, {"pin-to-frame/p50", 50}, {"pin-to-frame/p99", 99}} {
-		all = append(all, of(Figure{
-			Name: f.name, Value: millis(percentile(o.real, f.p)), Unit: "ms", Ceiling: millis(percentile(o.bare, f.p)), How: how, Bare: bare,
-		}))
-	}
-	return all
+	return spread(metered("pin-to-frame", o.meters), o.real, o.bare, how, bare)
 }
 
-// measureOpenings opens doors by PIN through the service, and another bank's by the driver alone, in turn.
-func measureOpenings(ctx context.Context, dir string, s sizes, log *slog.Logger) (o openings, err error) {
-	dir = filepath.Join(dir, "pin")
+// run opens doors by PIN through the service, and another bank's by the driver alone, in turn.
+func (o *openings) run(ctx context.Context, dir string, s sizes, log *slog.Logger) (err error) {
+	dir = filepath.Join(dir, fmt.Sprintf("pin-%d", o.meters))
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return o, err
+		return err
 	}
 	tty := filepath.Join(dir, "tty")
-	b, err := openBuilding(tty, s.doors)
+	b, err := openBuilding(tty, twoBanks(s.doors))
 	if err != nil {
-		return o, err
+		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	kept, err := newBank(b, tty, "A", s.doors, log)
 	if err != nil {
-		return o, err
+		return err
 	}
 	free, err := newBank(b, tty, "B", s.doors, log)
 	if err != nil {
-		return o, err
+		return err
 	}
 	db, err := openBare(filepath.Join(dir, "bare.db"))
 	if err != nil {
-		return o, err
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
@@ -75,7 +67,7 @@ func measureOpenings(ctx context.Context, dir string, s sizes, log *slog.Logger)
 	defer func() { err = errors.Join(err, lines()) }()
 	for _, k := range []*bank{kept, free} {
 		if err := k.ready(ctx); err != nil {
-			return o, err
+			return err
 		}
 	}
 	group, inner := errgroup.WithContext(ctx)
@@ -83,12 +75,15 @@ func measureOpenings(ctx context.Context, dir string, s sizes, log *slog.Logger)
 	f, err := openFloor(inner, group, dir, kept, s.doors, log)
 	if err != nil {
 		cancel()
-		return o, err
+		return err
 	}
 	group.Go(func() error { return free.poll(inner) })
-	err = o.measure(inner, f, free, db, s)
+	stop, err := withMeters(inner, dir, o.meters, f.store, log)
+	if err == nil {
+		err = errors.Join(o.measure(inner, f, free, db, s), stop())
+	}
 	cancel()
-	return o, errors.Join(err, group.Wait(), f.store.Close())
+	return errors.Join(err, group.Wait(), f.store.Close())
 }
 
 // start runs what lives as long as a context of its own; stop ends that and waits.
