@@ -88,13 +88,16 @@ func (t *tour) metered(ctx context.Context) error {
 			return err
 		}
 	}
-	readings, err := t.sweeps(ctx, r, len(before.Meters), 2)
+	readings, after := 0, timeouts
+	for after == timeouts && err == nil { // chance may let all of them be in time
+		var equal int
+		if equal, err = t.sweeps(ctx, r, len(before.Meters), 2); err == nil {
+			after, err = t.metric(ctx, "lobby_line_timeouts_total")
+		}
+		readings += equal
+	}
 	stop()
 	if err := errors.Join(err, group.Wait()); err != nil {
-		return err
-	}
-	after, err := t.metric(ctx, "lobby_line_timeouts_total")
-	if err != nil {
 		return err
 	}
 	for _, m := range before.Meters {
@@ -103,9 +106,6 @@ func (t *tour) metered(ctx context.Context) error {
 		}
 	}
 	t.seen["meters"], t.seen["readings_equal"], t.seen["late_answers"] = len(before.Meters), readings, after-timeouts
-	if after == timeouts {
-		return errors.New("no answer came late: this step shows nothing")
-	}
 	return t.ownReadings(ctx)
 }
 
