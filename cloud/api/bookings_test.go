@@ -2,11 +2,15 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/cloud/internal/cloudtest"
+	"github.com/ntpc-smart-community/lobby/cloud/store"
+	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
 func wanted(facility, from string) string {
@@ -80,6 +84,49 @@ func TestTicketsStandInNoLog(t *testing.T) {
 		}
 		if !strings.Contains(b.Log.String(), "ticket shown") || strings.Contains(b.Log.String(), "LOBBY1") {
 			t.Error("the log has the ticket, or not that it was shown")
+		}
+	})
+}
+
+// Staff see all bookings of a site, not the oldest ones alone, however full its facilities are.
+func TestCursorWalksTheBookingsOnce(t *testing.T) {
+	cloudtest.Each(t, func(t *testing.T, b *cloudtest.Bench) {
+		const made = 205 // two begin at each moment
+		b.Write(func(tx *store.Tx) error {
+			for n := range made {
+				at := int64(wire.At(b.Now.Add(time.Duration(n/2-100) * time.Hour)))
+				_, err := tx.Exec(t.Context(), `INSERT INTO bookings (id, site, facility, gateway, door, once, household, person, state, starts, ends, made, checked_in, revoked, version)
+					VALUES ($1, 'site-a', 'ktv', 'site-a-gw', 'ktv', 0, 'site-a-h1', 'p', 'cancelled', $2, $3, 1, 0, 0, 1)`,
+					fmt.Sprintf("b-%03d", n), at, at+3_600_000_000)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, limit := range []int{50, 200} {
+			var got []string
+			next := ""
+			for range 10 {
+				var page struct {
+					Items []struct{ ID string }
+					Next  string
+				}
+				_, _, out := b.Ask(cloudtest.GuardA, "GET", fmt.Sprintf("/v1/bookings?site=site-a&limit=%d%s", limit, next), "")
+				if err := json.Unmarshal([]byte(out), &page); err != nil {
+					t.Fatal(err, out)
+				}
+				for _, one := range page.Items {
+					got = append(got, one.ID)
+				}
+				if page.Next == "" {
+					break
+				}
+				next = "&cursor=" + page.Next
+			}
+			if len(got) != made || !slices.IsSorted(got) {
+				t.Errorf("by %d: %d bookings %v; want %d, each once", limit, len(got), got, made)
+			}
 		}
 	})
 }

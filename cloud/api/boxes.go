@@ -133,6 +133,17 @@ func (a *API) healths(ctx context.Context, tx *store.Tx, site string) ([]fleet.H
 	return all, nil
 }
 
+// healthOf reads how a gateway is, once for all rows of an answer.
+func (a *API) healthOf(ctx context.Context, tx *store.Tx, known map[string]fleet.Health, gateway string) (fleet.Health, error) {
+	h, ok := known[gateway]
+	if ok {
+		return h, nil
+	}
+	h, err := a.Fleet.Health(ctx, tx, gateway)
+	known[gateway] = h
+	return h, err
+}
+
 // stale tells whether what a gateway said last may no longer be so.
 func (a *API) stale(h fleet.Health) bool {
 	state, _ := h.State(a.Now())

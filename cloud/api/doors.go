@@ -87,12 +87,13 @@ func (a *API) doors() {
 					return err
 				}
 				var items []Command
+				known := map[string]fleet.Health{}
 				for _, c := range all {
-					shown, err := a.showCommand(ctx, tx, c)
+					h, err := a.healthOf(ctx, tx, known, c.Gateway)
 					if err != nil {
 						return err
 					}
-					items = append(items, shown)
+					items = append(items, shownCommand(c, h))
 				}
 				out = listOf(items, "")
 				return nil
@@ -176,8 +177,12 @@ func (a *API) openDoor(ctx context.Context, in *openQuery) (*commandAnswer, erro
 // showCommand makes a command fit to be seen.
 func (a *API) showCommand(ctx context.Context, tx *store.Tx, c fleet.Command) (Command, error) {
 	h, err := a.Fleet.Health(ctx, tx, c.Gateway)
+	return shownCommand(c, h), err
+}
+
+func shownCommand(c fleet.Command, h fleet.Health) Command {
 	return Command{
 		ID: c.ID, Gateway: c.Gateway, Device: c.Device, What: c.What, Who: c.Who, Why: c.Why, State: c.State, Asked: maybe(c.Asked),
 		Ended: maybe(c.Ended), Code: c.Code, Waits: c.Waits(), AsOf: maybe(h.AsOf),
-	}, err
+	}
 }

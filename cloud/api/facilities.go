@@ -96,6 +96,8 @@ type bookQuery struct {
 type bookingsQuery struct {
 	AtSite
 	Household string `query:"household" maxLength:"80" doc:"one's own; without it all of the site, for its staff"`
+	Cursor    string `query:"cursor" maxLength:"300"`
+	Limit     int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
 
 type bookingQuery struct {
@@ -245,28 +247,41 @@ func (a *API) book(ctx context.Context, in *bookQuery) (*bookingAnswer, error) {
 }
 
 func (a *API) listBookings(ctx context.Context, tx *store.Tx, in *bookingsQuery) (*listed[Booking], error) {
-	var households []string
+	f := facilities.Filter{Site: in.Site, After: wire.At(a.Now().Add(-pastBookings)), Limit: in.Limit + 1}
 	if in.Household != "" {
 		if _, err := a.Identity.HouseholdOf(ctx, tx, caller(ctx).ID, in.Site, in.Household); err != nil {
 			return nil, err
 		}
-		households = []string{in.Household}
+		f.Households = []string{in.Household}
 	} else if err := a.site(ctx, tx, in.Site, staff()...); err != nil {
 		return nil, err
 	}
-	all, err := facilities.Bookings(ctx, tx, in.Site, households, wire.At(a.Now().Add(-pastBookings)))
+	bound := []string{"bookings", caller(ctx).ID, in.Site, in.Household}
+	from, err := parseCursor(in.Cursor, bound...)
 	if err != nil {
 		return nil, err
 	}
+	f.From, f.FromID = wire.Micros(from.At), from.ID
+	all, err := facilities.Bookings(ctx, tx, f)
+	if err != nil {
+		return nil, err
+	}
+	next := ""
+	if len(all) > in.Limit {
+		all = all[:in.Limit]
+		last := all[len(all)-1]
+		next = cursor{At: int64(last.Slot.From), ID: last.ID}.encode(bound...)
+	}
 	var items []Booking
+	known := map[string]fleet.Health{}
 	for _, b := range all {
-		shown, err := a.showBooking(ctx, tx, b)
+		h, err := a.healthOf(ctx, tx, known, b.Gateway)
 		if err != nil {
 			return nil, err
 		}
-		items = append(items, shown)
+		items = append(items, a.shownBooking(b, h))
 	}
-	return listOf(items, ""), nil
+	return listOf(items, next), nil
 }
 
 // bookingFor finds a booking that the caller may see: of a household of theirs, or by a role at its site.
@@ -318,13 +333,14 @@ func (a *API) cancel(ctx context.Context, in *cancelQuery) (out *bookingShown, e
 // showBooking makes a booking fit to be seen.
 func (a *API) showBooking(ctx context.Context, tx *store.Tx, b facilities.Booking) (Booking, error) {
 	h, err := a.Fleet.Health(ctx, tx, b.Gateway)
-	if err != nil {
-		return Booking{}, err
-	}
+	return a.shownBooking(b, h), err
+}
+
+func (a *API) shownBooking(b facilities.Booking, h fleet.Health) Booking {
 	w := b.Slot.Window()
 	return Booking{
 		ID: b.ID, Site: b.Site, Facility: b.Facility, Door: b.Door, Household: b.Household, State: b.State.At(b.Slot, wire.At(a.Now())),
 		From: local(b.Slot.From), To: local(b.Slot.To), Opens: local(w.From), Closes: local(w.To), Once: b.Once, CheckedIn: maybe(b.CheckedIn),
 		Pending: b.Pending(h, a.Now()), AsOf: maybe(h.AsOf),
-	}, nil
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/cloud/internal/cloudtest"
+	"github.com/ntpc-smart-community/lobby/cloud/store/storetest"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
@@ -106,6 +107,18 @@ func TestAReadingSaysWhatItIsWorth(t *testing.T) {
 			t.Errorf("meters %s", body)
 		}
 	})
+}
+
+// The largest page says that there is more, as any other.
+func TestLargestPageOfReadings(t *testing.T) {
+	b := cloudtest.New(t, storetest.SQLite(t))
+	for n := range 201 {
+		b.Measure("site-a-gw", cloudtest.Reading("m-1", b.Now.Add(time.Duration(n)*time.Minute), cloudtest.Good("10000001", int64(n))))
+	}
+	_, _, body := b.Ask(cloudtest.ResA1, "GET", "/v1/readings?site=site-a&limit=200", "")
+	if all, cursor := readings(t, body); len(all) != 200 || cursor == "" {
+		t.Errorf("%d readings, cursor %q; want 200 and a cursor", len(all), cursor)
+	}
 }
 
 func TestCursorWalksTheReadingsOnce(t *testing.T) {

@@ -254,9 +254,7 @@ func (s *shower) learn(ctx context.Context, tx *store.Tx, gateway string) (err e
 		}
 		s.policy = &policy
 	}
-	if _, ok := s.healths[gateway]; !ok {
-		s.healths[gateway], err = s.api.Fleet.Health(ctx, tx, gateway)
-	}
+	_, err = s.api.healthOf(ctx, tx, s.healths, gateway)
 	return err
 }
 

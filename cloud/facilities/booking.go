@@ -16,8 +16,8 @@ import (
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
-// maxList bounds one list.
-const maxList = 200
+// maxList bounds one list: a page of 200, and the row that tells that there is more.
+const maxList = 200 + 1
 
 // Booking is one household's slot. Its id is also that of its grant and its ticket.
 type Booking struct {
@@ -229,23 +229,42 @@ func BookingByID(ctx context.Context, tx *store.Tx, id string) (Booking, error) 
 	return all[0], nil
 }
 
-// Bookings gives a site's bookings that end after an instant, in the order in which they begin, at most 200; of some
-// households alone unless that is nil.
-func Bookings(ctx context.Context, tx *store.Tx, site string, households []string, after wire.Micros) ([]Booking, error) {
-	args := []any{site, int64(after)}
+// Filter says which bookings are listed. Site is never empty.
+type Filter struct {
+	Site       string
+	Households []string    // nil: of all
+	After      wire.Micros // those that end after it
+	From       wire.Micros // with FromID: only what comes after this place in the list; 0: from its beginning
+	FromID     string
+	Limit      int // 0 means 201, which is the most
+}
+
+// Bookings gives the bookings of a filter, in the order in which they begin.
+func Bookings(ctx context.Context, tx *store.Tx, f Filter) ([]Booking, error) {
+	if f.Households != nil && len(f.Households) == 0 {
+		return nil, nil
+	}
+	args := []any{f.Site, int64(f.After)}
 	where := `site = $1 AND ends > $2`
-	if households != nil {
-		if len(households) == 0 {
-			return nil, nil
-		}
+	arg := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	if f.Households != nil {
 		var in []string
-		for _, h := range households {
-			args = append(args, h)
-			in = append(in, fmt.Sprintf("$%d", len(args)))
+		for _, h := range f.Households {
+			in = append(in, arg(h))
 		}
 		where += ` AND household IN (` + strings.Join(in, ", ") + `)`
 	}
-	return bookings(ctx, tx, where+fmt.Sprintf(` ORDER BY starts, id LIMIT %d`, maxList), args...)
+	if f.From > 0 {
+		where += fmt.Sprintf(` AND (starts, id) > (%s, %s)`, arg(int64(f.From)), arg(f.FromID))
+	}
+	limit := f.Limit
+	if limit <= 0 || limit > maxList {
+		limit = maxList
+	}
+	return bookings(ctx, tx, where+` ORDER BY starts, id LIMIT `+arg(limit), args...)
 }
 
 func bookings(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Booking, error) {
@@ -272,7 +291,7 @@ func Calendar(ctx context.Context, tx *store.Tx, site string, of Facility, house
 	if err != nil {
 		return nil, err
 	}
-	own, err := Bookings(ctx, tx, site, append([]string{}, households...), wire.At(now))
+	own, err := Bookings(ctx, tx, Filter{Site: site, Households: append([]string{}, households...), After: wire.At(now)})
 	if err != nil {
 		return nil, err
 	}

@@ -435,3 +435,27 @@ func TestCancellingAgainAndAgain(t *testing.T) {
 		b.Book("gym", "site-a-h1", far.Add(3*time.Hour))
 	})
 }
+
+// What was booked before the community's list was replaced stays, and a day that has more for that costs nothing else.
+func TestFullDayOfTwoLists(t *testing.T) {
+	cloudtest.Each(t, func(t *testing.T, b *cloudtest.Bench) {
+		const made = 2 * rules.MaxDaySlots
+		id := strings.Repeat("x", 40)
+		b.Write(func(tx *store.Tx) error {
+			for n := range made {
+				at := int64(wire.At(clock(14, 0).Add(time.Duration(n) * time.Minute)))
+				_, err := tx.Exec(t.Context(), `INSERT INTO bookings (id, site, facility, gateway, door, once, household, person, state, starts, ends, made, checked_in, revoked, version)
+					VALUES ($1, 'site-a', $2, $3, $4, 1, $4, 'p', 'confirmed', $5, $6, 1, 0, 0, 1)`,
+					fmt.Sprintf("00000000-0000-0000-0000-%012d", n), fmt.Sprintf("old-%d", n), box, id, at, at+3_600_000_000)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		b.Must(b.Fleet.Change(t.Context(), "site-a", b.Now, func(*store.Tx) error { return nil }))
+		if got := granted(b); len(got) != made {
+			t.Errorf("%d grants; want %d", len(got), made)
+		}
+	})
+}

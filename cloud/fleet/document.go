@@ -148,18 +148,31 @@ func appendHouseholds(parts []part, name string, h wire.Households) ([]part, err
 	return appendPart(parts, name, index)
 }
 
-// appendGrants parts the grants by the day on which they begin, so that a booking costs the one small part of its day.
+// partGrants is how many grants are in one part: all that a day has by the rules of bookings. What was booked before a
+// community's list was replaced may add to that.
+const partGrants = 120
+
+// appendGrants parts the grants by the day on which they begin, so that a booking costs the one small part of its day. A day
+// with too many has several.
 func appendGrants(parts []part, name string, all wire.Grants) ([]part, error) {
 	grants := slices.Clone(all.Grants)
 	slices.SortFunc(grants, func(a, b wire.Grant) int {
 		return cmp.Or(cmp.Compare(a.From, b.From), strings.Compare(a.ID, b.ID))
 	})
 	index := wire.GrantIndex{Days: []wire.PartRef{}}
+	last, more := "", 0
 	for len(grants) > 0 {
 		day := dayOf(grants[0])
 		end := slices.IndexFunc(grants, func(g wire.Grant) bool { return dayOf(g) != day })
 		if end < 0 {
 			end = len(grants)
+		}
+		end = min(end, partGrants)
+		if more++; day != last {
+			last, more = day, 1
+		}
+		if more > 1 {
+			day = fmt.Sprintf("%s.%d", day, more)
 		}
 		var err error
 		if parts, err = appendPart(parts, name+"/"+day, wire.Grants{Grants: grants[:end]}); err != nil {

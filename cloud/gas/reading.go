@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxList = 200
+	maxList = 200 + 1 // of one list: a page, and the row that tells that there is more
 	hour    = int64(time.Hour / time.Microsecond)
 )
 
@@ -48,7 +48,7 @@ type Filter struct {
 	Stays  []identity.Stay // nil: of the whole site
 	Before wire.Micros     // with BeforePos: only what comes after this place in the list
 	Pos    int64
-	Limit  int // 0 means 200, which is the most
+	Limit  int // 0 means 201, which is the most
 }
 
 // clause builds a condition with its arguments.

@@ -22,8 +22,8 @@ const (
 	ReturnPending     = "return_pending"
 )
 
-// maxList bounds one list.
-const maxList = 200
+// maxList bounds one list: a page of 200, and the row that tells that there is more.
+const maxList = 200 + 1
 
 // Parcel is one parcel as its gateway's newest event says.
 type Parcel struct {
@@ -64,7 +64,7 @@ type Filter struct {
 	Settled    bool     // leave out those that the courier may still undo
 	Before     wire.Micros
 	BeforeID   string // with Before: only what comes after this place in the list
-	Limit      int    // 0 means 200, which is the most
+	Limit      int    // 0 means 201, which is the most
 }
 
 const parcelColumns = `p.gateway, p.id, p.site, p.epoch, p.version, p.state, p.household, p.unit, p.compartment,

@@ -258,7 +258,7 @@ func (w *web) fillDays(ctx context.Context, tx *store.Tx, home livesAt, of facil
 }
 
 func (w *web) ownBookings(ctx context.Context, tx *store.Tx, home livesAt, all []facilities.Facility, lang string) (own []ownBooking, err error) {
-	found, err := facilities.Bookings(ctx, tx, home.site.ID, []string{home.ID}, wire.At(w.Now().Add(-ownPast)))
+	found, err := facilities.Bookings(ctx, tx, facilities.Filter{Site: home.site.ID, Households: []string{home.ID}, After: wire.At(w.Now().Add(-ownPast))})
 	for _, b := range found {
 		state, kind, icon := w.stateOf(b, lang)
 		own = append(own, ownBooking{Name: facilityName(all, b.Facility, lang), When: span(b.Slot, lang), State: state, Kind: kind, Icon: icon, Href: "/bookings/" + b.ID + "?lang=" + lang, Admits: b.Admits(w.Now())})

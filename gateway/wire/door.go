@@ -41,12 +41,12 @@ type CommandOutcome struct {
 // day on which some begin.
 const PartGrants = "grants"
 
-// GrantIndex lists the days, in order; an absent day has no grants.
+// GrantIndex lists the days, in order; an absent day has no grants, and a very full one stands more than once.
 type GrantIndex struct {
 	Days []PartRef `json:"days"` // Name is the day in Asia/Taipei, 2026-11-25
 }
 
-// MaxGrantDays is how many days an index may list.
+// MaxGrantDays is how many parts an index may list: a day with very many grants has several, named 2026-11-25.2 and so on.
 const MaxGrantDays = 62
 
 // Grants is one day.
