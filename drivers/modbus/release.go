@@ -152,7 +152,9 @@ func (d *Door) Secure(ctx context.Context) error {
 			break
 		}
 	}
-	return d.fault(err, d.noSuchOutput())
+	err = d.fault(err, d.noSuchOutput())
+	d.polled(err) // a door that cannot be turned off after a start is not read yet, and silent all the same
+	return err
 }
 
 // Retire ends the door: nobody is let in by it any more, not even who waits for the line already, and an output that its
