@@ -121,10 +121,10 @@ func ReadCommunity(name string, b []byte) (Community, error) {
 	}
 	var f file
 	d := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
-	if err := d.Decode(&f); err != nil {
+	if err := decode(d, &f); err != nil {
 		return Community{}, placed(name, err)
 	}
-	if err := d.Decode(new(file)); !errors.Is(err, io.EOF) {
+	if err := decode(d, new(file)); !errors.Is(err, io.EOF) {
 		return Community{}, fmt.Errorf("%s: more than one document; use one file for each community: %w", name, ErrImport)
 	}
 	c := checker{name: name, labels: map[string]string{}, ids: map[string]bool{}, names: map[string]string{}}
@@ -133,6 +133,17 @@ func ReadCommunity(name string, b []byte) (Community, error) {
 		return Community{}, err
 	}
 	return out, nil
+}
+
+// decode fills into. The YAML library panics on some texts (a tag before nothing where a list belongs), and a text must not be
+// able to do that to us.
+func decode(d *yaml.Decoder, into *file) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("1:1: a value is of another kind than its place wants (%v); write it as in configs/community-demo.yaml", p)
+		}
+	}()
+	return d.Decode(into)
 }
 
 func placed(name string, err error) error {
