@@ -128,6 +128,12 @@ var frontPage = template.Must(template.New("front").Funcs(template.FuncMap{"spac
 <title>Lobby 示範社區</title><link rel="stylesheet" href="/look/look.css">
 <body><header class="head"><span class="head-title">Lobby 示範社區</span><span class="spacer"></span><span class="muted" lang="en">A building to play with</span></header>
 <main class="page stack">
+<section class="stack"><h2>先試這個 <span class="muted" lang="en">Try this first</span></h2>
+<ol class="list card">
+<li class="item"><div class="item-body"><div class="item-title">收一件包裹 <span class="muted" lang="en">A parcel</span></div><div class="item-line">在包裹櫃以快遞的號碼投件給 A-12-3；到模擬大樓點打開的櫃門，放入物品、關上。再回包裹櫃，以住戶密碼取件。</div><div class="item-line" lang="en">At the kiosk deliver to A-12-3 with the courier's code; in the building tap the open door, put something in and close it. Then collect at the kiosk with the household code.</div></div></li>
+<li class="item"><div class="item-body"><div class="item-title">進健身房 <span class="muted" lang="en">Into the gym</span></div><div class="item-line">以住戶預約健身房現在的時段；在票券上點一下那串文字，複製後貼到健身房的門口螢幕；幾秒內到模擬大樓推門。</div><div class="item-line" lang="en">As a resident book the gym's running slot; click the text on the ticket, copy it and paste it at the gym's door screen; within seconds push the door in the building.</div></div></li>
+<li class="item"><div class="item-body"><div class="item-title">關一道門 <span class="muted" lang="en">Close a door</span></div><div class="item-line">在管理室的「門禁」關閉健身房，再到門口螢幕試票券；或以社區經理從遠端打開。</div><div class="item-line" lang="en">At the guard's desk, under Doors, close the gym and try a ticket at its screen; or try to open it from afar as the manager.</div></div></li>
+</ol></section>
 <section class="stack"><h2>看看、摸摸 <span class="muted" lang="en">Look and touch</span></h2>
 <div class="list card">{{range .Places}}<a class="item" href="{{.Address}}" target="_blank" rel="noopener"><div class="item-body"><div class="item-title">{{.ZH}} <span class="muted" lang="en">{{.EN}}</span></div><div class="item-line">{{.HintZH}}</div><div class="item-line" lang="en">{{.HintEN}}</div></div><span class="item-end"><svg class="icon" aria-hidden="true"><use href="/look/icons.svg#chevron-right"></use></svg></span></a>
 {{end}}</div></section>
@@ -140,9 +146,9 @@ var frontPage = template.Must(template.New("front").Funcs(template.FuncMap{"spac
 {{end}}</div></section>
 <section class="stack"><h2>要輸入的號碼 <span class="muted" lang="en">What to type</span></h2>
 {{with .Codes}}<div class="card table-wrap"><table class="table"><tbody>
-<tr><td>快遞黑貓，在包裹櫃 <span class="muted" lang="en">courier, at the kiosk</span></td><td class="num mono">{{spaced .Courier}}</td></tr>
-<tr><td>管理員黃○德，在管理室 <span class="muted" lang="en">guard, at the desk</span></td><td class="num mono">{{spaced .Guard}}</td></tr>
-{{range $unit := $.Units}}<tr><td>{{$unit}} 住戶密碼 <span class="muted" lang="en">household code</span></td><td class="num mono">{{spaced (index $.Codes.Homes $unit)}}</td></tr>{{end}}
+<tr><td>快遞黑貓，在包裹櫃 <span class="muted" lang="en">courier, at the kiosk</span></td><td class="num mono nowrap">{{spaced .Courier}}</td></tr>
+<tr><td>管理員黃○德，在管理室 <span class="muted" lang="en">guard, at the desk</span></td><td class="num mono nowrap">{{spaced .Guard}}</td></tr>
+{{range $unit := $.Units}}<tr><td>{{$unit}} 住戶密碼 <span class="muted" lang="en">household code</span></td><td class="num mono nowrap">{{spaced (index $.Codes.Homes $unit)}}</td></tr>{{end}}
 </tbody></table></div>{{else}}<p class="hint">號碼還沒做好，請重新整理。 <span lang="en">Not made yet; please reload.</span></p>{{end}}</section>
 </main></body></html>
 `))
