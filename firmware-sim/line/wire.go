@@ -193,9 +193,10 @@ type service struct {
 	inbound []burst // from the host, under way
 	waiting int     // bytes in inbound
 	hostEnd time.Time
-	queue   []burst // answers not begun; at is when they begin
-	sending *burst  // the answer under way; at is when it began
-	sent    int     // bytes of sending already written
+	queue   []burst   // answers not begun; at is when they begin
+	sending *burst    // the answer under way; at is when it began
+	sent    int       // bytes of sending already written
+	ended   time.Time // when the last bit of the newest answer passes
 }
 
 type burst struct {
@@ -273,14 +274,17 @@ func (s *service) deliver(in burst) {
 	slices.SortStableFunc(s.queue, func(a, b burst) int { return a.at.Compare(b.at) })
 }
 
-// begin starts to send the first answer of the queue.
+// begin starts to send the first answer of the queue. It began when its time had come, though now is a little later: a
+// device does not wait for the machine that plays it.
 func (s *service) begin(now time.Time) {
 	b := s.queue[0]
 	s.queue, s.sent = s.queue[1:], 0
 	if s.Faults().Cut {
 		return
 	}
-	b.at = now
+	if b.at.Before(s.ended) {
+		b.at = s.ended
+	}
 	if s.stream && s.disturb(slices.Clone(b.bytes)) {
 		m := s.dev.Explain(b.bytes)
 		m.ZH, m.EN, m.Bad = "在雜訊中遺失："+m.ZH, "lost in the noise: "+m.EN, true
@@ -293,8 +297,8 @@ func (s *service) begin(now time.Time) {
 			s.inbound[i].collided = true
 		}
 	}
-	s.sending = &b
-	s.occupy(now, now.Add(s.Time(len(b.bytes))))
+	s.sending, s.ended = &b, b.at.Add(s.Time(len(b.bytes)))
+	s.occupy(b.at, s.ended)
 	if !s.stream {
 		s.disturb(b.bytes)
 	}

@@ -78,6 +78,30 @@ func TestWireTime(t *testing.T) {
 	}
 }
 
+// What is due keeps its time, though the machine looks late.
+func TestALateMachineDelaysNoAnswer(t *testing.T) {
+	host, devices := net.Pipe()
+	defer host.Close()
+	w := NewWire("a", 10_000, 1, parrot{}, NewLog(0)) // a character takes a millisecond
+	s := service{Wire: w, conn: devices, dev: parrot{}}
+	due := time.Now()
+	s.queue = []burst{{at: due, bytes: []byte("first")}, {at: due.Add(time.Millisecond), bytes: []byte("second")}}
+	for _, look := range []struct {
+		after time.Duration
+		want  string
+	}{{3*time.Millisecond + 500*time.Microsecond, "fir"}, {6 * time.Millisecond, "st"}, {8*time.Millisecond + 500*time.Microsecond, "sec"}, {20 * time.Millisecond, "ond"}} {
+		stepped := make(chan struct{})
+		go func() {
+			s.step(due.Add(look.after))
+			close(stepped)
+		}()
+		got := take(t, host, len(look.want), time.Second)
+		if <-stepped; string(got) != look.want {
+			t.Fatalf("%v after it was due came %q; want %q", look.after, got, look.want)
+		}
+	}
+}
+
 func TestFaults(t *testing.T) {
 	tests := []struct {
 		name   string
