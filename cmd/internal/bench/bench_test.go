@@ -73,7 +73,7 @@ func made() results {
 	began := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 	w := rounds{meters: 2, readings: 4, commits: []time.Duration{5 * time.Millisecond}}
 	for range 2 {
-		w.all = append(w.all, sweep{began: began, ended: began.Add(100 * time.Millisecond), requests: 2, characters: 48})
+		w.all = append(w.all, sweep{began: began, ended: began.Add(100 * time.Millisecond), requests: 2, characters: 48, between: 10 * time.Millisecond})
 	}
 	c := remotes{gateways: 2, real: o.real, bare: o.bare}
 	r.appends, r.doors, r.drains, r.rounds, r.remotes = []appends{a}, []openings{o}, d, w, c
@@ -95,8 +95,8 @@ func TestMarkdown(t *testing.T) {
 		"| `sweep` | 1200 readings/min | 1885 readings/min | 0.64 | none | 2 meters (g4) on one line of 9600 baud, ",
 		"2 sweeps, each from the first byte out to the last byte in",
 		"arithmetic over the 96 characters that passed: 1.041666ms each, 5ms turnaround for each of 4 requests, and 3.645831ms silence before each but the first of a sweep",
-		"each of 4 readings kept the line for 50.0 ms, of which its characters take 25.0 ms, the meter's turnaround 5.00 ms and the silence 1.82 ms. The 18.2 ms above",
-		"4 of 4 readings were good. A sweep's readings, 2 in one transaction, were on disk 5.00 ms (median; at most 5.00 ms) after its last byte, judging them included: 5.0 % of a sweep's time",
+		"each of 4 readings kept the line for 50.0 ms, of which its characters take 25.0 ms, the meter's turnaround 5.00 ms and the silence 1.82 ms. Of the 18.2 ms above, 3.18 ms lie between",
+		"The other 15.0 ms lie between request and answer", "4 of the readings were good. The readings of a sweep, 2 in one transaction, were judged and on disk 5.00 ms after its last byte (median; at most 5.00 ms), which is 5.0 % of",
 		"| `remote-open/p99` | 40.0 ms | 20.0 ms | 2.00 | none | 2 commands to 2 gateways: ",
 		"costs 1000 µs of processor an event on both ends together, 125 µs bare, and kept 1.0 of 2 cores busy, 0.5 bare",
 	} {

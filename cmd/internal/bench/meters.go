@@ -114,7 +114,8 @@ func (m *meterLine) start(ctx context.Context) (stop func() error, err error) {
 type sweep struct {
 	began, ended time.Time // first byte out, last byte in
 	requests     int
-	characters   int // both ways
+	characters   int           // both ways
+	between      time.Duration // from each answer's last byte to the next request's first
 }
 
 // took is how long the line was in use by the sweep.
@@ -144,6 +145,9 @@ func (s *sweeps) see(at time.Time, dir bus.Dir, b []byte) {
 	now := &s.all[len(s.all)-1]
 	now.characters += len(b)
 	if dir == bus.Out {
+		if now.requests > 0 {
+			now.between += at.Sub(now.ended)
+		}
 		now.requests++
 	} else {
 		now.ended = at

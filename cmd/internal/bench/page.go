@@ -76,7 +76,8 @@ can be compared between machines, values cannot. The ceilings are strict: they h
 A percentile is a sample that was measured (nearest rank): with fewer than a hundred samples p99 is the slowest one.
 The latch, which takes 0.6 s, comes after the frame and is in neither side of ` + "`pin-to-frame`" + `, and both sides are polled each
 second meanwhile. The slowest opening of either side probably met a poll on the line, or somebody else's sync on the disk:
-the ratio of p99 moves with that chance (0.78, 1.00 and 1.40 in three runs on a shared machine); that of p50 stays.
+the ratio of p99 moves with that chance (from 0.45 to 4.5 in runs on a shared machine, with metering and without); that of
+p50 stays. The same goes for ` + "`remote-open`" + `.
 
 What ends in ` + "`+metering`" + ` is the figure before it once more, while the sweeps of a line of meters follow each other
 without a pause and are committed to the same store. In a building they come once an hour. The bare side has the same

@@ -25,7 +25,7 @@ type rounds struct {
 // line adds up what passed, with the time that it took and the least that it can take.
 func (r rounds) line() (sum sweep, took, least time.Duration) {
 	for _, s := range r.all {
-		sum.requests, sum.characters = sum.requests+s.requests, sum.characters+s.characters
+		sum.requests, sum.characters, sum.between = sum.requests+s.requests, sum.characters+s.characters, sum.between+s.between
 		took, least = took+s.took(), least+s.least()
 	}
 	return sum, took, least

@@ -75,13 +75,15 @@ func (r rounds) text() string {
 		return ""
 	}
 	each := func(d time.Duration) string { return figure(millis(d) / float64(sum.requests)) }
+	wire, turns, quiet := time.Duration(sum.characters)*character, time.Duration(sum.requests)*turnaround, time.Duration(sum.requests-len(r.all))*silence
+	median := percentile(r.commits, 50)
 	return fmt.Sprintf("**A sweep**: each of %d readings kept the line for %s ms, of which its characters take %s ms, the meter's turnaround %s ms and the silence %s ms. "+
-		"The %s ms above: the bus counts its 3.5 characters with 11 bits, which is right for every format and 0.36 ms more than 8N1 needs; an answer is on the wire a character at a time, and each crosses the simulator, "+
-		"the pty and three goroutines before the next request. %d of %d readings were good. "+
-		"A sweep's readings, %d in one transaction, were on disk %s ms (median; at most %s ms) after its last byte, judging them included: %.1f %% of a sweep's time on the line, and in none of it.",
-		sum.requests, each(took), each(time.Duration(sum.characters)*character), each(time.Duration(sum.requests)*turnaround),
-		each(time.Duration(sum.requests-len(r.all))*silence), each(took-least), r.readings, sum.requests,
-		r.meters, p50(r.commits), figure(millis(percentile(r.commits, 100))), 100*ratio(millis(percentile(r.commits, 50)), millis(took)/float64(len(r.all))))
+		"Of the %s ms above, %s ms lie between an answer and the next request: that is Lobby's own share. Most of it is asked for: the bus counts 3.5 characters of 11 bits, as RTU does whatever the format, "+
+		"since a meter that waits so long would miss the end of a frame after less; with 10 bits it is 0.36 ms less. The other %s ms lie between request and answer, where the simulator's timers and the pty are. %d of the readings were good. "+
+		"The readings of a sweep, %d in one transaction, were judged and on disk %s ms after its last byte (median; at most %s ms), which is %.1f %% of its time on the line and not counted in it.",
+		sum.requests, each(took), each(wire), each(turns), each(quiet),
+		each(took-least), each(sum.between-quiet), each(took-least-(sum.between-quiet)), r.readings,
+		r.meters, figure(millis(median)), figure(millis(percentile(r.commits, 100))), 100*ratio(millis(median), millis(took)/float64(len(r.all))))
 }
 
 // text says what a command waits for.
@@ -90,7 +92,7 @@ func (r remotes) text() string {
 		return ""
 	}
 	t := r.trips
-	return fmt.Sprintf("**From click to latch**, medians: %s ms until the request is at the gateway (the command is committed to SQLite, one message), "+
+	return fmt.Sprintf("**From click to latch**, medians: %s ms until the request is at the gateway (the commands of the last minute are counted, this one is committed to SQLite, one message), "+
 		"%s ms from there until the signed command is (challenge, one message; a second commit: it is signed once, whoever tries; signature, one message), "+
 		"%s ms from there until the frame is taken (signature verified, intent committed, the line's silence, a poll that may be under way). "+
 		"On the bare side: %s ms for the commit of SQLite, %s ms for the first round trip, %s ms for the second, %s ms for the commit of bbolt. "+
