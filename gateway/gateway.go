@@ -133,7 +133,8 @@ func (d *daemon) run(ctx context.Context) error {
 		group.Go(func() error { return d.uplink.Run(ctx, dial) })
 	}
 	if err := d.serve(ctx, group); err != nil {
-		return errors.Join(err, group.Wait())
+		group.Go(func() error { return err }) // ends what runs already, the link above all
+		return group.Wait()
 	}
 	group.Go(func() error { return d.reload(ctx) })
 	group.Go(func() error { return d.keep(ctx) })
