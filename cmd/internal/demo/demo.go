@@ -2,12 +2,11 @@ package demo
 
 import (
 	"context"
-	crand "crypto/rand"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -44,28 +43,34 @@ func FixedPorts() Ports {
 }
 
 // FreePorts are ports that nobody listens on now, below those that the system gives to outgoing connections: one of these
-// could take a port before its listener does.
+// could take a port before its listener does. Processes choose apart, since some ports are listened on a minute later.
 func FreePorts() (Ports, error) {
 	var p Ports
+	next := 20_000 + os.Getpid()%500*20
 	for _, port := range []*int{
 		&p.Building, &p.Kiosk, &p.Desk, &p.Metrics, &p.API, &p.CloudMetrics, &p.Outside, &p.Broker,
 		&p.Meters, &p.NextBuilding, &p.NextKiosk, &p.NextMetrics,
 	} {
-		l, err := listenBelow()
+		l, err := listenFrom(next)
 		if err != nil {
 			return Ports{}, err
 		}
-		defer l.Close() // kept until all are chosen: each is another
+		if err := l.Close(); err != nil {
+			return Ports{}, err
+		}
 		*port = l.Addr().(*net.TCPAddr).Port
+		next = *port + 1
 	}
 	return p, nil
 }
 
-func listenBelow() (l net.Listener, err error) {
+// listenFrom listens on the first free port from one on.
+func listenFrom(port int) (l net.Listener, err error) {
 	for range 100 {
-		if l, err = net.Listen("tcp", local(20_000+rand.N(10_000))); err == nil {
+		if l, err = net.Listen("tcp", local(port)); err == nil {
 			return l, nil
 		}
+		port++
 	}
 	return nil, err
 }
@@ -236,7 +241,7 @@ func (d *Demo) gatewayFile() error {
 
 func (d *Demo) webhookSecret() (string, error) {
 	b := make([]byte, 32)
-	crand.Read(b)
+	rand.Read(b)
 	secret := "whsec_" + base64.StdEncoding.EncodeToString(b)
 	return secret, os.WriteFile(filepath.Join(d.Dir, "cloud", "webhook.secret"), []byte(secret), 0o600)
 }
