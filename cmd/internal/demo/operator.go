@@ -33,7 +33,7 @@ func (t *tour) operated(ctx context.Context) error {
 		}
 		took := time.Since(began)
 		t.seen[change.key] = took.Seconds()
-		if change.action == "unplug" && took > 3*cycle+cycle/2 {
+		if change.action == "unplug" && took > 3*cycle {
 			return fmt.Errorf("shown as gone after %v, want 3 poll cycles", took)
 		}
 	}

@@ -257,7 +257,7 @@ func (t *tour) unplugged(ctx context.Context) error {
 		return err
 	}
 	t.seen["noticed_after_seconds"], t.seen["port"] = noticed.Seconds(), filepath.Base(state.Lines[0].Path)
-	if noticed > 3*cycle+cycle/2 {
+	if noticed > 3*cycle {
 		return fmt.Errorf("noticed after %v, want 3 poll cycles", noticed)
 	}
 	waiting, err := t.lin.parcels(ctx, t.site, "waiting")
