@@ -65,8 +65,9 @@ type slotSeen struct {
 }
 
 type bookingSeen struct {
-	ID    string `json:"id"`
-	State string `json:"state"`
+	ID        string `json:"id"`
+	State     string `json:"state"`
+	CheckedIn string `json:"checked_in"` // stays when the slot's time is over
 }
 
 // slot finds the free slot of a facility that a moment lies in.
@@ -207,7 +208,7 @@ func (t *tour) ticketed(ctx context.Context) error {
 	if err := until(ctx, "the booking to be checked in", func() (bool, any, error) {
 		var b bookingSeen
 		err := t.chen.get(ctx, "/v1/bookings/"+booked.ID, &b)
-		return err == nil && b.State == "checked_in", b, err
+		return err == nil && b.CheckedIn != "", b, err
 	}); err != nil {
 		return err
 	}
