@@ -166,6 +166,8 @@ var (
 	ErrNoLock = errors.New("no such lock")                 // lock number out of the bank's range
 	ErrUnsure = errors.New("latch polarity is not proven") // closed_bit is not configured
 
+	ErrUnproven = errors.New("device has not answered on this port yet") // cables may be swapped: nothing was sent
+
 	ErrRefused = errors.New("device refused")         // it answered, and said no: an exception
 	ErrValue   = errors.New("no value of this meter") // absent registers, digits that are none, a total out of its range
 )

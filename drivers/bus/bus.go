@@ -45,6 +45,14 @@ type Request struct {
 	Timeout  time.Duration // from the frame's last byte to the whole answer; 0 means 1s, at most 10s
 	Lateness time.Duration // the device's worst time from request to answer; 0 means the line's. See Do.
 	NotAfter time.Time     // the frame is not written after this; zero means no limit
+
+	// Source names whoever answers as the answer itself shows it: "kerong-a board 3", "modbus unit 7". Matchers of different
+	// sources never take each other's answers, so an Actuation need not wait until another source's late answer can no longer
+	// come. Empty: it waits.
+	Source string
+	// Proven refuses the request with drivers.ErrUnproven, unsent, unless Device has answered since the port was opened: two
+	// cables that were swapped meanwhile must open nothing.
+	Proven bool
 }
 
 // Answer is what became of a request. Do fills in what it knows even when it returns an error.
@@ -55,6 +63,18 @@ type Answer struct {
 	Turn    time.Duration // from the request's last byte to the answer's first
 	Bad     int           // damaged frames dropped while waiting
 	Foreign int           // sound but foreign frames dropped while waiting
+	Late    bool          // it came after the time-out that was learned for its device
+}
+
+// Decoder is what a driver may offer beside its interface: what frames of its devices mean, without a line. It says
+// so of recordings.
+type Decoder interface {
+	// Match is the Matcher with which the driver sends frame to device: nil when it awaits no answer. It is not ok for a
+	// frame that this driver does not send to device.
+	Match(device string, frame []byte) (m Matcher, ok bool)
+	// Explain says what a frame asked of device and what the answer to it says, in a line of English; answer is empty when
+	// none came.
+	Explain(device string, frame, answer []byte) string
 }
 
 // Bus is one line. Its methods may be called from any goroutine.

@@ -37,6 +37,7 @@ type Config struct {
 	Lines   []Line   `yaml:"lines"`
 	Lockers []Locker `yaml:"lockers"`
 
+	Profiles string   `yaml:"profiles"` // folder of further register maps, *.yaml; empty: those that ship with the program
 	Metering Metering `yaml:"metering"`
 	Meters   []Meter  `yaml:"meters"`
 	Doors    []Door   `yaml:"doors"`
@@ -80,18 +81,29 @@ type Line struct {
 	StopBits int           `yaml:"stop_bits"` // 1 or 2; 0 means 1
 	Lateness time.Duration `yaml:"lateness"`  // worst time to an answer; 0 means 1s
 	Echo     bool          `yaml:"echo"`      // the adapter returns what was sent
+	Fixed    bool          `yaml:"fixed"`     // its cable cannot be taken for another's: boards and relays of other lines may have the same numbers
 }
 
 // Locker is one bank of compartments.
 type Locker struct {
 	Bank     string        `yaml:"bank"`     // A, B …: shown to people
 	Line     string        `yaml:"line"`     // name of its line
-	Protocol string        `yaml:"protocol"` // kerong-a
-	Boards   []int         `yaml:"boards"`   // board switches along the chain, 0 to 14
+	Protocol string        `yaml:"protocol"` // kerong-a (16 locks a board), kerong-b (48)
+	Codes    *Codes        `yaml:"codes"`    // of kerong-b, as its firmware has them: docs/kerong.md 7
+	Boards   []int         `yaml:"boards"`   // board switches along the chain, 0 to 14; of kerong-b 0 to 99
 	Closed   *int          `yaml:"closed_bit"`
-	Pulse    time.Duration `yaml:"pulse"` // 0 means 500ms
+	Pulse    time.Duration `yaml:"pulse"`   // 0 means 500ms
+	Spacing  time.Duration `yaml:"spacing"` // from the end of a pulse to the next of the same supply; 0 means 100ms
+	Supply   string        `yaml:"supply"`  // name of its power supply, which energises one latch at a time; empty: its own
 	Sensors  bool          `yaml:"item_sensors"`
 	Columns  []Column      `yaml:"columns"` // the front as drawn, left to right
+}
+
+// Codes are the command bytes of a 48-lock board, which differ by firmware.
+type Codes struct {
+	Status int `yaml:"status"` // asks for status: 0x60 or 0x50
+	Open   int `yaml:"open"`   // opens one lock: 0x61 or 0x51
+	OK     int `yaml:"ok"`     // answers both: 0x75
 }
 
 // Column is one column of a bank's front, top to bottom.
@@ -120,7 +132,20 @@ type Meter struct {
 	Address  int    `yaml:"address"`  // Modbus unit, 1 to 247
 	Profile  string `yaml:"profile"`  // name of its register map
 	Serial   string `yaml:"serial"`   // as on its plate: a reading counts only from this meter
-	Begin    int    `yaml:"begin"`    // litres that a person read off its dial when its readings were in doubt: they begin anew from there; 0: nobody had to
+
+	Channel   int        `yaml:"channel"`   // of a device with several counters, from 1; 0 means 1
+	Registers *Registers `yaml:"registers"` // where the profile leaves addresses to the site
+	Scale     string     `yaml:"scale"`     // where the profile leaves it to the site: litres of a count, such as 10 or 1/10
+
+	Begin int `yaml:"begin"` // litres that a person read off its dial when its readings were in doubt: they begin anew from there; 0: nobody had to
+}
+
+// Registers are addresses that a meter's site has set in it, counted as the profile counts.
+type Registers struct {
+	Total  *int `yaml:"total"`
+	Serial *int `yaml:"serial"`
+	Status *int `yaml:"status"`
+	Scale  *int `yaml:"scale"`
 }
 
 // Door is one facility door.

@@ -1,0 +1,19 @@
+package bus
+
+import "time"
+
+// Cost is what one exchange asks of a line, known before anything is sent.
+type Cost struct {
+	Device   string        // as in Request
+	Out, In  int           // bytes of the request and of a good answer; In is 0 when none is awaited
+	Answer   time.Duration // Request.Timeout
+	Lateness time.Duration // Request.Lateness; 0: the line's
+}
+
+// Costed is what a driver may offer beside its interface, for computing what a line can do.
+type Costed interface {
+	// PollCost is what one poll of all devices of the driver asks of the line, in order.
+	PollCost() []Cost
+	// OpenCost is what goes over the line for one opening until the frame that energises has left; nil: nothing opens.
+	OpenCost() []Cost
+}
