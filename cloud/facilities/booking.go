@@ -156,7 +156,7 @@ func held(ctx context.Context, tx *store.Tx, where string, now time.Time, args .
 	if err != nil {
 		return nil, fmt.Errorf("bookings: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (s rules.Slot, err error) { return s, r.Scan(&s.From, &s.To) })
+	return store.Collect(rows, func(r *sql.Rows) (s rules.Slot, err error) { return s, r.Scan(&s.From, &s.To) })
 }
 
 // Cancel cancels a booking that stands as tag says, revokes its grant until its end, and gives what must be published once
@@ -272,7 +272,7 @@ func bookings(ctx context.Context, tx *store.Tx, where string, args ...any) ([]B
 	if err != nil {
 		return nil, fmt.Errorf("bookings: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (b Booking, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (b Booking, err error) {
 		return b, r.Scan(&b.ID, &b.Site, &b.Facility, &b.Gateway, &b.Door, &b.Once, &b.Household, &b.Person, &b.State, &b.Slot.From, &b.Slot.To,
 			&b.Made, &b.CheckedIn, &b.Revoked, &b.Version)
 	})

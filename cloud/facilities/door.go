@@ -40,7 +40,7 @@ func Doors(ctx context.Context, tx *store.Tx, site string) ([]Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("doors of site %s: %w", site, err)
 	}
-	all, err := collect(rows, func(r *sql.Rows) (d Door, err error) {
+	all, err := store.Collect(rows, func(r *sql.Rows) (d Door, err error) {
 		var device string
 		err = r.Scan(&d.Gateway, &d.ID, &d.State, &d.ClosedDown, &device, &d.Said)
 		d.Online = device == "online"

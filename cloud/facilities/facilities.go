@@ -75,7 +75,7 @@ func facilities(ctx context.Context, tx *store.Tx, where string, args ...any) ([
 	if err != nil {
 		return nil, fmt.Errorf("facilities: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (f Facility, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (f Facility, err error) {
 		return f, r.Scan(&f.ID, &f.Gateway, &f.Door, &f.Name, &f.English, &f.Slot, &f.From, &f.To, &f.Once)
 	})
 }
@@ -132,18 +132,4 @@ func num(b bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-// collect reads rows to their end and closes them.
-func collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
 }

@@ -30,7 +30,7 @@ func (d Documents) Parts(ctx context.Context, tx *store.Tx, site string) ([]flee
 	if err != nil {
 		return nil, fmt.Errorf("grants of site %s: %w", site, err)
 	}
-	all, err := collect(rows, func(r *sql.Rows) (wire.Grant, error) {
+	all, err := store.Collect(rows, func(r *sql.Rows) (wire.Grant, error) {
 		var b Booking
 		err := r.Scan(&b.ID, &b.Door, &b.Household, &b.Once, &b.Slot.From, &b.Slot.To)
 		w := b.Slot.Window()

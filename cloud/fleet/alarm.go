@@ -59,7 +59,7 @@ func alarms(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Ala
 	if err != nil {
 		return nil, fmt.Errorf("alarms: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (a Alarm, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (a Alarm, err error) {
 		err = r.Scan(&a.Gateway, &a.Kind, &a.Subject, &a.First, &a.Last, &a.Times)
 		return a, err
 	})

@@ -74,7 +74,7 @@ func (f *Fleet) Refusals(ctx context.Context, tx *store.Tx, gateway string) ([]w
 	if err != nil {
 		return nil, fmt.Errorf("refusals of gateway %s: %w", gateway, err)
 	}
-	return collect(rows, func(r *sql.Rows) (v wire.Refusal, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (v wire.Refusal, err error) {
 		err = r.Scan(&v.Epoch, &v.Stream, &v.Segment, &v.Seq, (*hash)(&v.Block), &v.Reason)
 		return v, err
 	})

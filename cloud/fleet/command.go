@@ -147,7 +147,7 @@ func commands(ctx context.Context, tx *store.Tx, where string, args ...any) ([]C
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (c Command, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (c Command, err error) {
 		var age int64
 		var living bool
 		err = r.Scan(&c.ID, &c.Gateway, &c.Device, &c.What, &c.Who, &c.Why, &c.State, &c.Asked, &c.Signed, &c.Ended, &c.Code, &age, &living)

@@ -299,7 +299,7 @@ func (f *Fleet) parts(ctx context.Context, tx *store.Tx, gateway string) ([]part
 	if err != nil {
 		return nil, fmt.Errorf("parts of gateway %s: %w", gateway, err)
 	}
-	all, err := collect(rows, func(r *sql.Rows) (p part, err error) {
+	all, err := store.Collect(rows, func(r *sql.Rows) (p part, err error) {
 		err = r.Scan(&p.name, (*hash)(&p.hash), &p.packed, &p.since)
 		return p, err
 	})
@@ -349,7 +349,7 @@ func (f *Fleet) revocations(ctx context.Context, tx *store.Tx, site string, now 
 	if err != nil {
 		return wire.Revocations{}, fmt.Errorf("revocations of site %s: %w", site, err)
 	}
-	all, err := collect(rows, func(r *sql.Rows) (v wire.Revocation, err error) {
+	all, err := store.Collect(rows, func(r *sql.Rows) (v wire.Revocation, err error) {
 		err = r.Scan(&v.ID, &v.Until)
 		return v, err
 	})

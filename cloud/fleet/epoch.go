@@ -65,7 +65,7 @@ func (f *Fleet) Epochs(ctx context.Context, tx *store.Tx, gateway string) ([]Epo
 	if err != nil {
 		return nil, fmt.Errorf("epochs of gateway %s: %w", gateway, err)
 	}
-	return collect(rows, func(r *sql.Rows) (e Epoch, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (e Epoch, err error) {
 		err = r.Scan(&e.Number, &e.Registered, &e.serial, &e.Previous, &e.Cause, (*hash)(&e.Nonce), &e.Muted)
 		return e, err
 	})

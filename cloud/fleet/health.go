@@ -176,7 +176,7 @@ func healths(ctx context.Context, tx *store.Tx, where string, args ...any) ([]He
 	if err != nil {
 		return nil, fmt.Errorf("health: %w", err)
 	}
-	all, err := collect(rows, func(r *sql.Rows) (h Health, err error) {
+	all, err := store.Collect(rows, func(r *sql.Rows) (h Health, err error) {
 		err = r.Scan(&h.Gateway, &h.Site, &h.SiteName, &h.Wanted.Version, (*hash)(&h.Wanted.Hash), &h.Issued, &h.AsOf, &h.Gone,
 			&h.Epoch, &h.Boot, &h.Counter, &h.Version, &h.KeySet, &h.Applied.Version, (*hash)(&h.Applied.Hash), &h.Wall, &h.Clock,
 			&h.Undelivered, &h.OldestWall, &h.DiskFree, &h.StoreSize, &h.Config, &h.RefusedDoc, &h.Count, &h.More)

@@ -19,7 +19,7 @@ func (f *Fleet) Later(ctx context.Context, tx *store.Tx, gateway string, n wire.
 	if err != nil {
 		return false, fmt.Errorf("streams of gateway %s: %w", gateway, err)
 	}
-	spans, err := collect(rows, func(r *sql.Rows) (s span, err error) { return s, r.Scan(&s.epoch, &s.oldest, &s.newest) })
+	spans, err := store.Collect(rows, func(r *sql.Rows) (s span, err error) { return s, r.Scan(&s.epoch, &s.oldest, &s.newest) })
 	if err != nil {
 		return false, err
 	}

@@ -41,7 +41,7 @@ func (f *Fleet) Overcome(ctx context.Context, tx *store.Tx, p Position) (Positio
 	if err != nil {
 		return p, fmt.Errorf("losses of gateway %s: %w", p.Gateway, err)
 	}
-	all, err := collect(rows, func(r *sql.Rows) (l wire.Loss, err error) {
+	all, err := store.Collect(rows, func(r *sql.Rows) (l wire.Loss, err error) {
 		err = r.Scan(&l.From, &l.To, &l.First, &l.Last, (*hash)(&l.Before), (*hash)(&l.After), &l.Cause)
 		return l, err
 	})
@@ -176,7 +176,7 @@ func positions(ctx context.Context, tx *store.Tx, where string, args ...any) ([]
 	if err != nil {
 		return nil, fmt.Errorf("positions: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (p Position, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (p Position, err error) {
 		err = r.Scan(&p.Gateway, &p.Epoch, &p.Stream, &p.Segment, &p.Seq, (*hash)(&p.Hash), (*hash)(&p.Before), &p.End, &p.Lost)
 		return p, err
 	})

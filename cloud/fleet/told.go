@@ -17,7 +17,7 @@ func (f *Fleet) Claimed(ctx context.Context, tx *store.Tx, gateway string) ([]wi
 	if err != nil {
 		return nil, fmt.Errorf("told of gateway %s: %w", gateway, err)
 	}
-	return collect(rows, func(r *sql.Rows) (row wire.Row, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (row wire.Row, err error) {
 		var from, to, seq uint64
 		err = r.Scan(&row.Epoch, &row.Stream, &from, &to, &seq)
 		if seq == 0 {

@@ -119,7 +119,7 @@ func wishes(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Wis
 	if err != nil {
 		return nil, fmt.Errorf("wishes: %w", err)
 	}
-	return collect(rows, func(r *sql.Rows) (w Wish, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (w Wish, err error) {
 		var data string
 		err = r.Scan(&w.ID, &w.Gateway, &w.Kind, &w.Subject, &w.Version, &data, &w.State, &w.Reason, &w.Asked, &w.Answered)
 		if data != "" {
@@ -127,18 +127,4 @@ func wishes(ctx context.Context, tx *store.Tx, where string, args ...any) ([]Wis
 		}
 		return w, err
 	})
-}
-
-// collect reads rows to their end and closes them.
-func collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
 }

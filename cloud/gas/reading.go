@@ -104,7 +104,7 @@ func List(ctx context.Context, tx *store.Tx, f Filter) ([]Reading, error) {
 	if err != nil {
 		return nil, fmt.Errorf("readings of site %s: %w", f.Site, err)
 	}
-	all, err := collect(rows, scanReading)
+	all, err := store.Collect(rows, scanReading)
 	for i := range all {
 		all[i].forget(f.Stays)
 	}
@@ -155,7 +155,7 @@ func states(ctx context.Context, tx *store.Tx, site string, stay *identity.Stay,
 	if err != nil {
 		return nil, fmt.Errorf("meters of site %s: %w", site, err)
 	}
-	all, err := collect(rows, func(r *sql.Rows) (s State, err error) {
+	all, err := store.Collect(rows, func(r *sql.Rows) (s State, err error) {
 		err = r.Scan(&s.Gateway, &s.ID, &s.Unit, &s.Serial, &s.From)
 		return s, err
 	})
@@ -183,7 +183,7 @@ func (s *State) read(ctx context.Context, tx *store.Tx, stay *identity.Stay) err
 		if err != nil {
 			return nil, fmt.Errorf("meter %s: %w", s.ID, err)
 		}
-		return collect(rows, scanReading)
+		return store.Collect(rows, scanReading)
 	}
 	all, err := newest(false)
 	if err != nil || len(all) == 0 {
@@ -222,7 +222,7 @@ func Hours(ctx context.Context, tx *store.Tx, m Meter, s identity.Stay, from tim
 	if err != nil {
 		return nil, fmt.Errorf("meter %s: %w", m.ID, err)
 	}
-	return collect(rows, func(r *sql.Rows) (h Hour, err error) {
+	return store.Collect(rows, func(r *sql.Rows) (h Hour, err error) {
 		var n int64
 		err = r.Scan(&n, &h.First, &h.Last, &h.Reads)
 		h.Begin = wire.Micros(n * hour)
@@ -244,18 +244,4 @@ func scanReading(rows *sql.Rows) (r Reading, err error) {
 		r.Last = &good
 	}
 	return r, json.Unmarshal([]byte(flags), &r.Flags)
-}
-
-// collect reads rows to their end and closes them.
-func collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
 }

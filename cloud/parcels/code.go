@@ -42,7 +42,7 @@ func (p *Parcels) Codes(ctx context.Context, tx *store.Tx, site string, purpose 
 	if err != nil {
 		return nil, fmt.Errorf("codes of site %s: %w", site, err)
 	}
-	all, err := collect(rows, func(r *sql.Rows) (s sealed, err error) {
+	all, err := store.Collect(rows, func(r *sql.Rows) (s sealed, err error) {
 		err = r.Scan(&s.Gateway, &s.ID, &s.Key, &s.Text, &s.Minted, &s.Until, &s.ended)
 		return s, err
 	})

@@ -70,7 +70,7 @@ func ReadDesk(ctx context.Context, tx *store.Tx, site string) (Desk, error) {
 }
 
 func into[T any](list *[]T, rows *sql.Rows, scan func(*sql.Rows) (T, error)) error {
-	all, err := collect(rows, scan)
+	all, err := store.Collect(rows, scan)
 	*list = append(*list, all...)
 	return err
 }

@@ -106,7 +106,7 @@ func (*Parcels) List(ctx context.Context, tx *store.Tx, f Filter) ([]Parcel, err
 	if err != nil {
 		return nil, fmt.Errorf("parcels of site %s: %w", f.Site, err)
 	}
-	return collect(rows, scanParcel)
+	return store.Collect(rows, scanParcel)
 }
 
 // Named gives every parcel with an id: ids are the gateways' own, so that two sites could use the same one.
@@ -115,7 +115,7 @@ func (*Parcels) Named(ctx context.Context, tx *store.Tx, id string) ([]Parcel, e
 	if err != nil {
 		return nil, fmt.Errorf("parcel: %w", err)
 	}
-	return collect(rows, scanParcel)
+	return store.Collect(rows, scanParcel)
 }
 
 // ByID gives one parcel of a gateway; ErrUnknown when there is none.
@@ -124,7 +124,7 @@ func (*Parcels) ByID(ctx context.Context, tx *store.Tx, gateway, id string) (Par
 	if err != nil {
 		return Parcel{}, fmt.Errorf("parcel: %w", err)
 	}
-	all, err := collect(rows, scanParcel)
+	all, err := store.Collect(rows, scanParcel)
 	if err == nil && len(all) == 0 {
 		err = fmt.Errorf("parcel: %w", ErrUnknown)
 	}
@@ -156,18 +156,4 @@ func scanParcel(r *sql.Rows) (p Parcel, err error) {
 	err = r.Scan(&p.Gateway, &p.ID, &p.Site, &p.Epoch, &p.Version, &p.State, &p.Household, &p.Unit, &p.Compartment, &p.Door,
 		&p.Shelf, &p.Courier, &p.Carrier, &p.Size, &p.StoredAt, &p.SettledAt, &p.EndedAt, &p.How, &p.KnownAt)
 	return p, err
-}
-
-// collect reads rows to their end and closes them.
-func collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
 }

@@ -131,16 +131,21 @@ func (tx *Tx) Clock() string { return tx.engine.clock() }
 // restarted or promoted, and after the database was restored into another server; on SQLite, each time the file is opened.
 func (tx *Tx) Timeline() string { return tx.engine.timeline() }
 
-// Texts reads rows of one text column to their end and closes them.
-func Texts(rows *sql.Rows) ([]string, error) {
+// Collect reads rows to their end, each by scan, and closes them.
+func Collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	defer rows.Close()
-	var all []string
+	var all []T
 	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
+		v, err := scan(rows)
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, s)
+		all = append(all, v)
 	}
 	return all, rows.Err()
+}
+
+// Texts is Collect of one text column.
+func Texts(rows *sql.Rows) ([]string, error) {
+	return Collect(rows, func(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) })
 }
