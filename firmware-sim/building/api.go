@@ -30,11 +30,7 @@ type problem struct {
 func (b *Building) apiRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/state", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.State()) })
 	mux.HandleFunc("GET /api/wire", b.apiWire)
-	mux.HandleFunc("POST /api/locks/{bank}/{number}/{action}", b.apiTouch(b.touchLock))
-	mux.HandleFunc("POST /api/boards/{bank}/{number}/{action}", b.apiTouch(b.touchBoard))
-	mux.HandleFunc("POST /api/meters/{id}/{action}", b.apiTouch(b.touchMeter))
-	mux.HandleFunc("POST /api/doors/{id}/{action}", b.apiTouch(b.touchDoor))
-	mux.HandleFunc("POST /api/lines/{line}/{action}", b.apiTouch(b.touchLine))
+	touchRoutes(mux, "/api/", b.apiTouch)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, fmt.Errorf("%s %s: %w: the API has GET /api/state and /api/wire, POST /api/locks, /api/boards, /api/meters, /api/doors and /api/lines", r.Method, r.URL.Path, ErrNotFound))
 	})
@@ -87,50 +83,44 @@ func number(s string) (uint64, error) {
 	return n, nil
 }
 
-// touchFunc does what a request's path names.
-type touchFunc func(r *http.Request, o Options) error
-
-func (b *Building) touchLock(r *http.Request, o Options) error {
-	n, err := number(r.PathValue("number"))
-	if err != nil {
-		return err
+// touch does what a request's path names.
+func (b *Building) touch(r *http.Request, o Options) error {
+	t := Target{Kind: Kind(r.PathValue("kind")), Name: r.PathValue("name")}
+	if of := r.PathValue("number"); of != "" {
+		n, err := number(of)
+		if err != nil {
+			return err
+		}
+		t.Number = int(n)
 	}
-	return b.TouchLock(r.PathValue("bank"), int(n), r.PathValue("action"), o)
+	return b.Touch(t, r.PathValue("action"), o)
 }
 
-func (b *Building) touchBoard(r *http.Request, _ Options) error {
-	n, err := number(r.PathValue("number"))
-	if err != nil {
-		return err
+// touchRoutes adds an address for each kind of target below prefix.
+func touchRoutes(mux *http.ServeMux, prefix string, h http.HandlerFunc) {
+	for _, k := range []Kind{Lines, Boards, Locks, Meters, Doors} {
+		path := "/{name}/{action}"
+		if k.numbered() {
+			path = "/{name}/{number}/{action}"
+		}
+		mux.HandleFunc("POST "+prefix+string(k)+path, func(w http.ResponseWriter, r *http.Request) {
+			r.SetPathValue("kind", string(k))
+			h(w, r)
+		})
 	}
-	return b.TouchBoard(r.PathValue("bank"), int(n), r.PathValue("action"))
-}
-
-func (b *Building) touchMeter(r *http.Request, o Options) error {
-	return b.TouchMeter(r.PathValue("id"), r.PathValue("action"), o)
-}
-
-func (b *Building) touchDoor(r *http.Request, o Options) error {
-	return b.TouchDoor(r.PathValue("id"), r.PathValue("action"), o)
-}
-
-func (b *Building) touchLine(r *http.Request, o Options) error {
-	return b.TouchLine(r.PathValue("line"), r.PathValue("action"), o)
 }
 
 // apiTouch answers a touch with the whole state after it.
-func (b *Building) apiTouch(do touchFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		o, err := readOptions(http.MaxBytesReader(w, r.Body, maxBody))
-		if err == nil {
-			err = do(r, o)
-		}
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		answer(w, b.State())
+func (b *Building) apiTouch(w http.ResponseWriter, r *http.Request) {
+	o, err := readOptions(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		err = b.touch(r, o)
 	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, b.State())
 }
 
 // readOptions reads one JSON object, or nothing.

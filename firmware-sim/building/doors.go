@@ -159,10 +159,10 @@ func (d *door) state() DoorState {
 // module names the relay module that the door is wired to.
 func (s DoorState) module() string { return fmt.Sprintf("%s %d", s.Line, s.Address) }
 
-// TouchDoor does what a person at a door does: push, shut, exit (by the button inside), force; makes its strike jam or
+// touchDoor does what a person at a door does: push, shut, exit (by the button inside), force; makes its strike jam or
 // unjam, or its contact stick (stick-contact with Contact); or does to its module's answers, which its other doors share:
 // silence, wrong-unit (On), late (Rate and MS).
-func (b *Building) TouchDoor(id, action string, o Options) error {
+func (b *Building) touchDoor(id, action string, o Options) error {
 	d, err := b.Door(id)
 	if err != nil {
 		return err

@@ -125,9 +125,9 @@ func (m *meter) state() MeterState {
 	}
 }
 
-// TouchMeter does something to a meter: replace (Serial, and Litres of the new one), set (Litres or Add); leak, low-battery,
+// touchMeter does something to a meter: replace (Serial, and Litres of the new one), set (Litres or Add); leak, low-battery,
 // tamper and valve-closed (On); or to its answers: silence, wrong-unit (On), late (Rate and MS).
-func (b *Building) TouchMeter(id, action string, o Options) error {
+func (b *Building) touchMeter(id, action string, o Options) error {
 	m, err := b.Meter(id)
 	if err != nil {
 		return err

@@ -139,7 +139,7 @@ func TestAPIOfMetersAndDoors(t *testing.T) {
 		{"meters/m-1/leak", "", 200, ""},
 		{"meters/m-1/tamper", "", 200, ""},
 		{"meters/m-1/leak", `{"on":false}`, 200, ""},
-		{"meters/m-1/late", `{"rate":0.3}`, 400, "give rate, 0 to 1 (0 ends it), and ms, 0 to 10000"},
+		{"meters/m-1/late", `{"rate":0.3}`, 400, "give rate, 0 to 1, and ms, 0 to 10000"},
 		{"meters/m-1/late", `{"rate":1.5,"ms":1}`, 400, "give rate"},
 		{"meters/m-1/replace", `{"serial":"123"}`, 400, "give eight digits"},
 		{"meters/m-1/set", "", 400, "give litres, or add"},

@@ -56,11 +56,7 @@ func (b *Building) Handler(look fs.FS) http.Handler {
 		p.write(w, http.StatusOK, "page", b.view(c, time.Now()))
 	})
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { b.live(w, r, p) })
-	mux.HandleFunc("POST /touch/locks/{bank}/{number}/{action}", b.pageTouch(p, b.touchLock))
-	mux.HandleFunc("POST /touch/boards/{bank}/{number}/{action}", b.pageTouch(p, b.touchBoard))
-	mux.HandleFunc("POST /touch/meters/{id}/{action}", b.pageTouch(p, b.touchMeter))
-	mux.HandleFunc("POST /touch/doors/{id}/{action}", b.pageTouch(p, b.touchDoor))
-	mux.HandleFunc("POST /touch/lines/{line}/{action}", b.pageTouch(p, b.touchLine))
+	touchRoutes(mux, "/touch/", b.pageTouch(p))
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
@@ -101,13 +97,13 @@ func (p pages) write(w http.ResponseWriter, status int, name string, v view) {
 
 // pageTouch does what a form asks for. A script gets the notice alone and the live stream shows the change; without
 // one the browser is sent back to the page.
-func (b *Building) pageTouch(p pages, do touchFunc) http.HandlerFunc {
+func (b *Building) pageTouch(p pages) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		c := choose(w, r)
 		o, err := formOptions(r)
 		if err == nil {
-			err = do(r, o)
+			err = b.touch(r, o)
 		}
 		script := r.Header.Get("HX-Request") == "true"
 		if err == nil && !script {

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
-	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
+	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
 )
 
 // State is the whole building as it stands: the answer of GET /api/state.
@@ -60,7 +60,8 @@ type LockState struct {
 // LineState is one line.
 type LineState struct {
 	Name    string     `json:"name"`
-	Baud    int        `json:"baud"`   // 0: a TCP port
+	Baud    int        `json:"baud"`   // 0: a TCP port with no serial line behind it
+	TCP     bool       `json:"tcp"`    // it is a TCP port
 	Link    string     `json:"link"`   // name of the symlink now, or the TCP address
 	Path    string     `json:"path"`   // what a gateway opens
 	Device  string     `json:"device"` // the pseudo-terminal behind it, or the TCP address; empty while unplugged
@@ -97,46 +98,6 @@ func (b *Building) State() State {
 	return s
 }
 
-// FaultsOn is the number of faults that are switched on.
-func (s State) FaultsOn() int {
-	n := 0
-	count := func(on bool) {
-		if on {
-			n++
-		}
-	}
-	for _, b := range s.Banks {
-		for _, board := range b.Boards {
-			count(board.Fault != kerong.BoardFine)
-		}
-		for _, l := range b.Locks {
-			count(l.Stuck)
-			count(l.Slow > 0)
-		}
-	}
-	for _, m := range s.Meters {
-		count(len(m.Flags) > 0)
-		m.Faults.count(count)
-	}
-	modules := map[string]bool{}
-	for _, d := range s.Doors {
-		count(d.Faults.Jammed)
-		count(d.Faults.StuckContact != modbus.StuckNot)
-		if !modules[d.module()] {
-			modules[d.module()] = true
-			d.Faults.count(count)
-		}
-	}
-	for _, l := range s.Lines {
-		count(!l.Plugged)
-		count(l.Faults.Noise > 0)
-		count(l.Faults.Silence)
-		count(l.Faults.Cut)
-		count(l.Faults.Late > 0)
-	}
-	return n
-}
-
 func (k *bank) state() BankState {
 	s := BankState{Name: k.Name, Line: k.Bank.Line.Name, ClosedBit: *k.ClosedBit, ItemSensors: k.ItemSensors, Overlaps: k.chain.Overlaps()}
 	faults := k.chain.BoardFaults()
@@ -154,11 +115,21 @@ func (k *bank) state() BankState {
 }
 
 func (w *wired) state() LineState {
-	p, f := w.Port(), w.Faults()
+	p := w.Port()
 	return LineState{
-		Name: w.cfg.Name, Baud: w.cfg.Baud, Link: p.Link, Path: p.Path, Device: p.Device, Plugged: p.Plugged, Busy: busyPercent(w.Line),
-		Faults: LineFaults{Noise: f.Noise, Silence: f.Silence, Cut: f.Cut, Late: f.Late.Milliseconds()},
+		Name: w.cfg.Name, Baud: w.cfg.Baud, TCP: w.cfg.TCP != "", Link: p.Link, Path: p.Path, Device: p.Device, Plugged: p.Plugged, Busy: busyPercent(w.Line),
+		Faults: faultsOf(w.Line),
 	}
+}
+
+// faultsOf is what is wrong with a line now.
+func faultsOf(l *line.Line) LineFaults {
+	f := l.Faults()
+	return LineFaults{Noise: f.Noise, Silence: f.Silence, Cut: f.Cut, Late: f.Late.Milliseconds()}
+}
+
+func (f LineFaults) faults() line.Faults {
+	return line.Faults{Noise: f.Noise, Silence: f.Silence, Cut: f.Cut, Late: time.Duration(f.Late) * time.Millisecond}
 }
 
 func openOrClosed(open bool) string {

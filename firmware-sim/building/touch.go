@@ -16,104 +16,194 @@ var (
 	ErrInUse   = errors.New("link name is in use")
 )
 
-// Options of a touch. Which of them an action reads stands at the action.
+// Options of a touch. Which of them an action takes, and their ranges, stand in Actions.
 type Options struct {
-	Rate    *float64 `json:"rate"`    // noise: chance of each bit to flip, 0 to 0.5; late of a device: part of its answers, 0 to 1
-	On      *bool    `json:"on"`      // of faults: false ends it; missing means true
-	MS      *int64   `json:"ms"`      // late: 0 to 10000; slow: 0 to 60000
-	Link    string   `json:"link"`    // replug: the new link name; empty means the one it had
-	Serial  string   `json:"serial"`  // replace: of the new meter, eight digits
-	Litres  *int64   `json:"litres"`  // set: the new total; replace: that of the new meter, missing means 0
-	Add     *int64   `json:"add"`     // set: so many litres more than it shows, or fewer, instead of Litres
-	Contact string   `json:"contact"` // stick-contact: open, closed or off
+	Rate    *float64 `json:"rate,omitempty"`    // chance, or part, 0 to 1
+	On      *bool    `json:"on,omitempty"`      // of faults: false ends it; missing means true
+	MS      *int64   `json:"ms,omitempty"`      // milliseconds
+	Link    string   `json:"link,omitempty"`    // replug: the new link name; empty means the one it had
+	Serial  string   `json:"serial,omitempty"`  // replace: of the new meter, eight digits
+	Litres  *int64   `json:"litres,omitempty"`  // set: the new total; replace: that of the new meter, missing means 0
+	Add     *int64   `json:"add,omitempty"`     // set: so many litres more than it shows, or fewer, instead of Litres
+	Contact string   `json:"contact,omitempty"` // stick-contact: open, closed or off
 }
 
 // on reports whether a fault begins.
 func (o Options) on() bool { return o.On == nil || *o.On }
 
-// TouchLock does what a person at a compartment does: open-by-key, close, put, take; or makes its latch stick,
-// unstick or slow (Options.MS).
+// Touch does one action of Actions to a target.
+func (b *Building) Touch(t Target, action string, o Options) error {
+	a, err := actionOf(t.Kind, action)
+	if err != nil {
+		return err
+	}
+	if err := a.check(o); err != nil {
+		return err
+	}
+	return a.do(b, t, o)
+}
+
+// TouchLock does an action to a compartment's lock.
 func (b *Building) TouchLock(bank string, lock int, action string, o Options) error {
-	c, err := b.Chain(bank)
-	if err != nil {
-		return err
-	}
-	switch action {
-	case "open-by-key":
-		err = c.OpenByKey(lock)
-	case "close":
-		err = c.CloseDoor(lock)
-	case "put":
-		err = c.Put(lock)
-	case "take":
-		err = c.Take(lock)
-	case "stick", "unstick":
-		err = c.Stick(lock, action == "stick")
-	case "slow":
-		if o.MS == nil || *o.MS < 0 || *o.MS > 60000 {
-			return fmt.Errorf("%w: give ms, 0 to 60000", ErrOptions)
-		}
-		err = c.Slow(lock, time.Duration(*o.MS)*time.Millisecond)
-	default:
-		return fmt.Errorf("%w: %q: use open-by-key, close, put, take, stick, unstick or slow", ErrAction, action)
-	}
-	if err != nil {
-		return fmt.Errorf("bank %s: %w", bank, err)
-	}
-	return nil
+	return b.Touch(Target{Locks, bank, lock}, action, o)
 }
 
-// TouchBoard makes a board mute, dead or fine again.
-func (b *Building) TouchBoard(bank string, address int, action string) error {
-	c, err := b.Chain(bank)
-	if err != nil {
-		return err
-	}
-	faults := map[string]kerong.BoardFault{"mute": kerong.BoardMute, "dead": kerong.BoardDead, "fine": kerong.BoardFine}
-	f, ok := faults[action]
-	if !ok {
-		return fmt.Errorf("%w: %q: use mute, dead or fine", ErrAction, action)
-	}
-	if err := c.SetBoardFault(address, f); err != nil {
-		return fmt.Errorf("bank %s: %w", bank, err)
-	}
-	return nil
+// TouchBoard does an action to a locker board.
+func (b *Building) TouchBoard(bank string, address int, action string, o Options) error {
+	return b.Touch(Target{Boards, bank, address}, action, o)
 }
 
-// TouchLine does something to a line: unplug, replug (Options.Link), noise (Rate), silence and cut (On), late (MS),
-// or clear, which ends every fault but an unplugged adapter.
+// TouchLine does an action to a line.
 func (b *Building) TouchLine(name, action string, o Options) error {
-	l, err := b.Line(name)
-	if err != nil {
-		return err
-	}
-	f := l.Faults()
-	switch action {
-	case "unplug":
-		return l.Unplug()
-	case "replug":
-		return b.replug(l, o.Link)
-	case "noise":
-		if o.Rate == nil || !(*o.Rate >= 0 && *o.Rate <= 0.5) {
-			return fmt.Errorf("%w: give rate, 0 to 0.5", ErrOptions)
+	return b.Touch(Target{Kind: Lines, Name: name}, action, o)
+}
+
+// TouchMeter does an action to a meter.
+func (b *Building) TouchMeter(id, action string, o Options) error {
+	return b.Touch(Target{Kind: Meters, Name: id}, action, o)
+}
+
+// TouchDoor does an action to a facility's door.
+func (b *Building) TouchDoor(id, action string, o Options) error {
+	return b.Touch(Target{Kind: Doors, Name: id}, action, o)
+}
+
+func lockActions() []Action {
+	act := func(do func(*kerong.Chain, int, Options) error) func(*Building, Target, Options) error {
+		return func(b *Building, t Target, o Options) error {
+			c, err := b.Chain(t.Name)
+			if err != nil {
+				return err
+			}
+			if err := do(c, t.Number, o); err != nil {
+				return fmt.Errorf("bank %s: %w", t.Name, err)
+			}
+			return nil
 		}
-		f.Noise = *o.Rate
-	case "silence":
-		f.Silence = o.on()
-	case "cut":
-		f.Cut = o.on()
-	case "late":
-		if o.MS == nil || *o.MS < 0 || *o.MS > maxLate {
-			return fmt.Errorf("%w: give ms, 0 to %d", ErrOptions, maxLate)
-		}
-		f.Late = time.Duration(*o.MS) * time.Millisecond
-	case "clear":
-		f = line.Faults{}
-	default:
-		return fmt.Errorf("%w: %q: use unplug, replug, noise, silence, cut, late or clear", ErrAction, action)
 	}
-	l.SetFaults(f)
-	return nil
+	deed := func(name, zh, en string, do func(*kerong.Chain, int) error) Action {
+		return Action{Kind: Locks, Name: name, ZH: zh, EN: en, do: act(func(c *kerong.Chain, n int, _ Options) error { return do(c, n) })}
+	}
+	stick := deed("stick", "門鎖卡住", "Stuck latch", func(c *kerong.Chain, n int) error { return c.Stick(n, true) })
+	stick.Fault, stick.Undo = true, "unstick"
+	stick.now = func(s subject) *Options { return whenOn(s.lock.Stuck) }
+	return []Action{
+		deed("open-by-key", "用鑰匙開", "Open by key", (*kerong.Chain).OpenByKey),
+		deed("close", "關上門", "Close door", (*kerong.Chain).CloseDoor),
+		deed("put", "放入物品", "Put something in", (*kerong.Chain).Put),
+		deed("take", "取出物品", "Take it out", (*kerong.Chain).Take),
+		stick,
+		deed("unstick", "門鎖修好", "Free the latch", func(c *kerong.Chain, n int) error { return c.Stick(n, false) }),
+		{
+			Kind: Locks, Name: "slow", ZH: "門鎖動得慢", EN: "Slow latch", Fault: true, Takes: []Option{ms(60_000)},
+			Click: Options{MS: new(int64(800))}, Undo: "slow", Off: Options{MS: new(int64(0))},
+			do: act(func(c *kerong.Chain, n int, o Options) error { return c.Slow(n, time.Duration(*o.MS)*time.Millisecond) }),
+			now: func(s subject) *Options {
+				if s.lock.Slow == 0 {
+					return nil
+				}
+				return &Options{MS: &s.lock.Slow}
+			},
+		},
+	}
+}
+
+func boardActions() []Action {
+	act := func(name, zh, en string, f kerong.BoardFault) Action {
+		return Action{Kind: Boards, Name: name, ZH: zh, EN: en, Fault: f != kerong.BoardFine, do: func(b *Building, t Target, _ Options) error {
+			c, err := b.Chain(t.Name)
+			if err != nil {
+				return err
+			}
+			if err := c.SetBoardFault(t.Number, f); err != nil {
+				return fmt.Errorf("bank %s: %w", t.Name, err)
+			}
+			return nil
+		}}
+	}
+	out := []Action{
+		act("mute", "板子不回覆", "Board mute", kerong.BoardMute),
+		act("dead", "板子沒電", "Board without power", kerong.BoardDead),
+		act("fine", "板子恢復正常", "Board fine", kerong.BoardFine),
+	}
+	for i, f := range []kerong.BoardFault{kerong.BoardMute, kerong.BoardDead} {
+		out[i].Undo = "fine"
+		out[i].now = func(s subject) *Options { return whenOn(s.board.Fault == f) }
+	}
+	return out
+}
+
+func lineActions() []Action {
+	deed := func(name, zh, en string, do func(*Building, *line.Line, Options) error) Action {
+		return Action{Kind: Lines, Name: name, ZH: zh, EN: en, do: func(b *Building, t Target, o Options) error {
+			l, err := b.Line(t.Name)
+			if err != nil {
+				return err
+			}
+			return do(b, l, o)
+		}}
+	}
+	unplug := deed("unplug", "拔掉轉接頭", "Adapter unplugged", func(_ *Building, l *line.Line, _ Options) error { return l.Unplug() })
+	unplug.Fault, unplug.Undo = true, "replug"
+	unplug.now = func(s subject) *Options { return whenOn(!s.line.Plugged) }
+	replug := deed("replug", "插回轉接頭", "Plug adapter in", func(b *Building, l *line.Line, o Options) error { return b.replug(l, o.Link) })
+	replug.Takes = []Option{{Name: "link"}}
+	return []Action{
+		unplug, replug,
+		rated("noise", "雜訊（位元翻轉）", "Noise (bit flips)", 0.5, 0.002, func(f *LineFaults) *float64 { return &f.Noise }),
+		switched("silence", "不回覆（聽得到）", "Silence (still hears)", func(f *LineFaults) *bool { return &f.Silence }),
+		{
+			Kind: Lines, Name: "late", ZH: "晚回覆", EN: "Late answers", Fault: true, Takes: []Option{ms(maxLate)},
+			Click: Options{MS: new(int64(200))}, Undo: "late", Off: Options{MS: new(int64(0))},
+			do: lineFault(func(f *LineFaults, o Options) { f.Late = *o.MS }),
+			now: func(s subject) *Options {
+				if s.line.Faults.Late == 0 {
+					return nil
+				}
+				return &Options{MS: &s.line.Faults.Late}
+			},
+		},
+		switched("cut", "線斷了", "Cable cut", func(f *LineFaults) *bool { return &f.Cut }),
+		{Kind: Lines, Name: "clear", ZH: "線路恢復正常", EN: "Line fine", do: lineFault(func(f *LineFaults, _ Options) { *f = LineFaults{} })},
+	}
+}
+
+// lineFault changes what is wrong with a line.
+func lineFault(change func(*LineFaults, Options)) func(*Building, Target, Options) error {
+	return func(b *Building, t Target, o Options) error {
+		l, err := b.Line(t.Name)
+		if err != nil {
+			return err
+		}
+		f := faultsOf(l)
+		change(&f, o)
+		l.SetFaults(f.faults())
+		return nil
+	}
+}
+
+// rated is a fault of a line that comes at a rate; 0 ends it.
+func rated(name, zh, en string, most, click float64, of func(*LineFaults) *float64) Action {
+	return Action{
+		Kind: Lines, Name: name, ZH: zh, EN: en, Fault: true, Takes: []Option{rate(most)},
+		Click: Options{Rate: &click}, Undo: name, Off: Options{Rate: new(0.0)},
+		do: lineFault(func(f *LineFaults, o Options) { *of(f) = *o.Rate }),
+		now: func(s subject) *Options {
+			if *of(&s.line.Faults) == 0 {
+				return nil
+			}
+			return &Options{Rate: of(&s.line.Faults)}
+		},
+	}
+}
+
+// switched is a fault of a line that is on or off.
+func switched(name, zh, en string, of func(*LineFaults) *bool) Action {
+	return Action{
+		Kind: Lines, Name: name, ZH: zh, EN: en, Fault: true, Takes: onOff(), Undo: name, Off: Options{On: new(false)},
+		do:  lineFault(func(f *LineFaults, o Options) { *of(f) = o.on() }),
+		now: func(s subject) *Options { return whenOn(*of(&s.line.Faults)) },
+	}
 }
 
 // replug refuses a link that another line of the building has: it would take its port away.

@@ -1,0 +1,90 @@
+package building
+
+import (
+	"errors"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// Every fault of the table shows what it was told, is ended by what undoes it, and leaves nothing else changed.
+func TestEveryFaultIsUndone(t *testing.T) {
+	r := start(t, small+modbusOnly[strings.Index(modbusOnly, "meters:"):])
+	before := r.State()
+	for _, at := range before.Targets() {
+		for _, w := range before.Switches(at) {
+			if !w.Action.Fault {
+				continue
+			}
+			name := at.String() + ": " + w.Action.Name
+			if w.On {
+				t.Errorf("%s is on in a sound building", name)
+			}
+			do, o := w.Press()
+			if err := r.Touch(at, do, o); err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			now := r.State()
+			on := switchOf(now, at, w.Action.Name)
+			if !on.On || now.FaultsOn() != 1 {
+				t.Errorf("%s: on is %v and %d faults are on; want it alone", name, on.On, now.FaultsOn())
+			}
+			if o.On == nil && !reflect.DeepEqual(on.Now, o) {
+				t.Errorf("%s is on with %+v; was told %+v", name, on.Now, o)
+			}
+			do, o = on.Press()
+			if err := r.Touch(at, do, o); err != nil {
+				t.Errorf("%s undone by %s: %v", name, do, err)
+			}
+			if n := r.State().FaultsOn(); n != 0 {
+				t.Fatalf("%s: %d faults are left on", name, n)
+			}
+		}
+	}
+}
+
+func switchOf(s State, t Target, name string) Switch {
+	for _, w := range s.Switches(t) {
+		if w.Action.Name == name {
+			return w
+		}
+	}
+	return Switch{}
+}
+
+func TestActionsAreWhole(t *testing.T) {
+	for _, a := range Actions() {
+		if a.ZH == "" || a.EN == "" || a.do == nil || a.Fault != (a.now != nil) || a.Fault != (a.Undo != "") {
+			t.Errorf("%s %s = %+v; want words, a deed, and of a fault what undoes it", a.Kind, a.Name, a)
+		}
+		if !a.Fault {
+			continue
+		}
+		undo, err := actionOf(a.Kind, a.Undo)
+		if err := errors.Join(err, a.check(a.Click), undo.check(a.Off)); err != nil {
+			t.Errorf("%s %s: %v", a.Kind, a.Name, err)
+		}
+	}
+}
+
+// invariant 9
+func TestOptionsOutOfRange(t *testing.T) {
+	r := start(t, small)
+	line := Target{Kind: Lines, Name: "rs485-a"}
+	for _, tt := range []struct {
+		do string
+		o  Options
+	}{
+		{"noise", Options{Rate: new(math.NaN())}}, {"noise", Options{Rate: new(-0.1)}}, {"noise", Options{Rate: new(0.1), MS: new(int64(1))}},
+		{"silence", Options{Link: "a"}}, {"clear", Options{On: new(true)}},
+	} {
+		if err := r.Touch(line, tt.do, tt.o); !errors.Is(err, ErrOptions) {
+			t.Errorf("%s with %+v = %v; want ErrOptions", tt.do, tt.o, err)
+		}
+	}
+	if n := r.State().FaultsOn(); n != 0 {
+		t.Errorf("%d faults are on after refusals", n)
+	}
+}
