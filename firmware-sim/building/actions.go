@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -44,6 +45,7 @@ func (k Kind) numbered() bool { return k == Boards || k == Locks }
 type Option struct {
 	Name     string // as in Options
 	Min, Max float64
+	Of       []int    // the numbers it may be, instead of a range
 	Words    []string // the words it may be, instead of a number
 	Must     bool
 }
@@ -53,6 +55,8 @@ func (o Option) String() string {
 	switch {
 	case len(o.Words) > 0:
 		return o.Name + ": " + oneOf(o.Words)
+	case len(o.Of) > 0:
+		return o.Name + ": " + oneOf(strings.Fields(strings.Trim(fmt.Sprint(o.Of), "[]")))
 	case o.Max > o.Min:
 		return fmt.Sprintf("%s, %.10g to %.10g", o.Name, o.Min, o.Max)
 	}
@@ -63,6 +67,9 @@ func (o Option) String() string {
 func (o Option) wrong(v any) bool {
 	if n, ok := v.(float64); ok && o.Max > o.Min {
 		return n < o.Min || n > o.Max
+	}
+	if n, ok := v.(float64); ok && len(o.Of) > 0 {
+		return !slices.Contains(o.Of, int(n))
 	}
 	if s, ok := v.(string); ok && len(o.Words) > 0 {
 		return !slices.Contains(o.Words, s)
@@ -141,6 +148,23 @@ func (o Options) given() (map[string]any, error) {
 		return nil, fmt.Errorf("%w: %w: give finite numbers", ErrOptions, err)
 	}
 	return out, nil
+}
+
+// Fields are the options that are there as a form sends them.
+func (o Options) Fields() map[string]string {
+	out := map[string]string{}
+	given, err := o.given()
+	if err != nil {
+		return out
+	}
+	for name, v := range given {
+		if n, ok := v.(float64); ok {
+			out[name] = strconv.FormatFloat(n, 'f', -1, 64)
+		} else {
+			out[name] = fmt.Sprint(v)
+		}
+	}
+	return out
 }
 
 func sortedKeys(m map[string]any) []string {

@@ -79,10 +79,14 @@ func TestOptionsOutOfRange(t *testing.T) {
 	}{
 		{"noise", Options{Rate: new(math.NaN())}}, {"noise", Options{Rate: new(-0.1)}}, {"noise", Options{Rate: new(0.1), MS: new(int64(1))}},
 		{"silence", Options{Link: "a"}}, {"clear", Options{On: new(true)}},
+		{"baud", Options{Baud: new(1)}}, {"parity", Options{Parity: "mark"}}, {"late", Options{Rate: new(0.5)}},
 	} {
 		if err := r.Touch(line, tt.do, tt.o); !errors.Is(err, ErrOptions) {
 			t.Errorf("%s with %+v = %v; want ErrOptions", tt.do, tt.o, err)
 		}
+	}
+	if err := r.Touch(line, "stale-tcp", Options{}); !errors.Is(err, ErrAction) {
+		t.Errorf("stale connections of a serial port = %v; want ErrAction", err)
 	}
 	if n := r.State().FaultsOn(); n != 0 {
 		t.Errorf("%d faults are on after refusals", n)

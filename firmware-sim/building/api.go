@@ -129,7 +129,7 @@ func readOptions(body io.Reader) (Options, error) {
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&o); err != nil && !errors.Is(err, io.EOF) {
-		return o, fmt.Errorf("%w: %w: send a JSON object with rate, on, ms, link, serial, litres, add or contact", ErrOptions, err)
+		return o, fmt.Errorf("%w: %w: send a JSON object of the options that the action takes", ErrOptions, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return o, fmt.Errorf("%w: send one JSON object and nothing after it", ErrOptions)

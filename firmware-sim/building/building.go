@@ -82,7 +82,7 @@ func (b *Building) plugIn(dir string, cfg Line, serial line.Device, stream func(
 	if cfg.TCP != "" {
 		w.Line, err = line.Listen(line.NewStream(cfg.Name, seed, stream, b.log), cfg.TCP)
 	} else {
-		w.Line, err = line.Open(line.NewWire(cfg.Name, cfg.Baud, seed, serial, b.log), dir, cfg.Name)
+		w.Line, err = line.Open(line.NewWire(cfg.Name, line.Format{Baud: cfg.Baud}, seed, serial, b.log), dir, cfg.Name)
 	}
 	if err == nil {
 		b.lines = append(b.lines, w)

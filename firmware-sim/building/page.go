@@ -128,14 +128,15 @@ func formOptions(r *http.Request) (Options, error) {
 		return o, fmt.Errorf("%w: %w: send the page's own form", ErrOptions, err)
 	}
 	form := r.PostForm
-	o.Link, o.Serial, o.Contact = form.Get("link"), form.Get("serial"), form.Get("contact")
-	var errs [5]error
+	o.Link, o.Serial, o.Contact, o.Parity = form.Get("link"), form.Get("serial"), form.Get("contact"), form.Get("parity")
+	var errs [6]error
 	o.Rate, errs[0] = field(form.Get("rate"), func(s string) (float64, error) { return strconv.ParseFloat(s, 64) })
 	o.On, errs[1] = field(form.Get("on"), strconv.ParseBool)
 	whole := func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
 	o.MS, errs[2] = field(form.Get("ms"), whole)
 	o.Litres, errs[3] = field(form.Get("litres"), whole)
 	o.Add, errs[4] = field(form.Get("add"), whole)
+	o.Baud, errs[5] = field(form.Get("baud"), strconv.Atoi)
 	if err := errors.Join(errs[:]...); err != nil {
 		return o, fmt.Errorf("%w: %w", ErrOptions, err)
 	}

@@ -70,12 +70,23 @@ type LineState struct {
 	Faults  LineFaults `json:"faults"`
 }
 
-// LineFaults is what is wrong with a line.
+// LineFaults is what is wrong with a line: line.Faults as JSON has them.
 type LineFaults struct {
-	Noise   float64 `json:"noise"` // chance of each bit to flip
-	Silence bool    `json:"silence"`
-	Cut     bool    `json:"cut"`
-	Late    int64   `json:"late_ms"`
+	Noise    float64     `json:"noise"`     // chance of each bit to flip
+	Damage   float64     `json:"damage"`    // chance of each byte
+	Drop     float64     `json:"drop"`      // chance of each byte
+	Double   float64     `json:"double"`    // chance of each byte
+	Truncate float64     `json:"truncate"`  // chance of each answer
+	Late     int64       `json:"late_ms"`   // of answers
+	LateRate float64     `json:"late_rate"` // the part of the answers that is late; 0: all
+	Silence  bool        `json:"silence"`
+	Cut      bool        `json:"cut"`
+	Echo     bool        `json:"echo"`
+	Babble   bool        `json:"babble"`
+	Swapped  bool        `json:"swapped"`
+	StaleTCP bool        `json:"stale_tcp"`
+	Baud     int         `json:"baud"`   // that devices speak; 0: the line's
+	Parity   line.Parity `json:"parity"` // that devices speak with; empty: the line's
 }
 
 // State returns the building as it stands.
@@ -125,11 +136,19 @@ func (w *wired) state() LineState {
 // faultsOf is what is wrong with a line now.
 func faultsOf(l *line.Line) LineFaults {
 	f := l.Faults()
-	return LineFaults{Noise: f.Noise, Silence: f.Silence, Cut: f.Cut, Late: f.Late.Milliseconds()}
+	return LineFaults{
+		Noise: f.Noise, Damage: f.Damage, Drop: f.Drop, Double: f.Double, Truncate: f.Truncate,
+		Late: f.Late.Milliseconds(), LateRate: f.LateRate, Silence: f.Silence, Cut: f.Cut, Echo: f.Echo, Babble: f.Babble,
+		Swapped: f.Swapped, StaleTCP: f.StaleTCP, Baud: f.Baud, Parity: f.Parity,
+	}
 }
 
 func (f LineFaults) faults() line.Faults {
-	return line.Faults{Noise: f.Noise, Silence: f.Silence, Cut: f.Cut, Late: time.Duration(f.Late) * time.Millisecond}
+	return line.Faults{
+		Noise: f.Noise, Damage: f.Damage, Drop: f.Drop, Double: f.Double, Truncate: f.Truncate,
+		Late: time.Duration(f.Late) * time.Millisecond, LateRate: f.LateRate, Silence: f.Silence, Cut: f.Cut, Echo: f.Echo,
+		Babble: f.Babble, Swapped: f.Swapped, StaleTCP: f.StaleTCP, Baud: f.Baud, Parity: f.Parity,
+	}
 }
 
 func openOrClosed(open bool) string {

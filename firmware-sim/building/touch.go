@@ -26,6 +26,8 @@ type Options struct {
 	Litres  *int64   `json:"litres,omitempty"`  // set: the new total; replace: that of the new meter, missing means 0
 	Add     *int64   `json:"add,omitempty"`     // set: so many litres more than it shows, or fewer, instead of Litres
 	Contact string   `json:"contact,omitempty"` // stick-contact: open, closed or off
+	Baud    *int     `json:"baud,omitempty"`    // what devices speak at; 0: the line's own
+	Parity  string   `json:"parity,omitempty"`  // that devices speak with: none, even, odd, or line's for the line's own
 }
 
 // on reports whether a fault begins.
@@ -151,34 +153,105 @@ func lineActions() []Action {
 	return []Action{
 		unplug, replug,
 		rated("noise", "雜訊（位元翻轉）", "Noise (bit flips)", 0.5, 0.002, func(f *LineFaults) *float64 { return &f.Noise }),
-		switched("silence", "不回覆（聽得到）", "Silence (still hears)", func(f *LineFaults) *bool { return &f.Silence }),
-		{
-			Kind: Lines, Name: "late", ZH: "晚回覆", EN: "Late answers", Fault: true, Takes: []Option{ms(maxLate)},
-			Click: Options{MS: new(int64(200))}, Undo: "late", Off: Options{MS: new(int64(0))},
-			do: lineFault(func(f *LineFaults, o Options) { f.Late = *o.MS }),
-			now: func(s subject) *Options {
-				if s.line.Faults.Late == 0 {
-					return nil
-				}
-				return &Options{MS: &s.line.Faults.Late}
-			},
-		},
-		switched("cut", "線斷了", "Cable cut", func(f *LineFaults) *bool { return &f.Cut }),
-		{Kind: Lines, Name: "clear", ZH: "線路恢復正常", EN: "Line fine", do: lineFault(func(f *LineFaults, _ Options) { *f = LineFaults{} })},
+		rated("damage", "位元組損壞", "Damaged bytes", 1, 0.01, func(f *LineFaults) *float64 { return &f.Damage }),
+		rated("drop", "位元組遺失", "Lost bytes", 1, 0.01, func(f *LineFaults) *float64 { return &f.Drop }),
+		rated("double", "位元組重複", "Doubled bytes", 1, 0.01, func(f *LineFaults) *float64 { return &f.Double }),
+		rated("truncate", "回覆不完整", "Answers end early", 1, 0.1, func(f *LineFaults) *float64 { return &f.Truncate }),
+		lateLine(),
+		switched("silence", "不回覆（聽得到）", "Silence (still hears)", nil, func(f *LineFaults) *bool { return &f.Silence }),
+		switched("cut", "線斷了", "Cable cut", nil, func(f *LineFaults) *bool { return &f.Cut }),
+		switched("echo", "轉接頭回音", "Adapter echoes", nil, func(f *LineFaults) *bool { return &f.Echo }),
+		switched("babble", "有裝置一直說話", "A device babbles", nil, func(f *LineFaults) *bool { return &f.Babble }),
+		switched("swapped", "A、B 線接反", "A and B swapped", onSerial, func(f *LineFaults) *bool { return &f.Swapped }),
+		switched("stale-tcp", "舊的 TCP 連線不通", "Stale TCP connections", onTCP, func(f *LineFaults) *bool { return &f.StaleTCP }),
+		baudLine(), parityLine(),
+		{Kind: Lines, Name: "clear", ZH: "線路恢復正常", EN: "Line fine", do: lineFault(nil, func(f *LineFaults, _ Options) { *f = LineFaults{} })},
 	}
 }
 
-// lineFault changes what is wrong with a line.
-func lineFault(change func(*LineFaults, Options)) func(*Building, Target, Options) error {
+// lateLine makes all answers of a line late, or a part of them.
+func lateLine() Action {
+	part := rate(1)
+	part.Must = false
+	return Action{
+		Kind: Lines, Name: "late", ZH: "晚回覆", EN: "Late answers", Fault: true, Takes: []Option{ms(maxLate), part},
+		Click: Options{MS: new(int64(200))}, Undo: "late", Off: Options{MS: new(int64(0))},
+		do: lineFault(nil, func(f *LineFaults, o Options) {
+			f.Late, f.LateRate = *o.MS, 0
+			if o.Rate != nil && *o.MS > 0 {
+				f.LateRate = *o.Rate
+			}
+		}),
+		now: func(s subject) *Options {
+			f := &s.line.Faults
+			switch {
+			case f.Late == 0:
+				return nil
+			case f.LateRate == 0:
+				return &Options{MS: &f.Late}
+			}
+			return &Options{MS: &f.Late, Rate: &f.LateRate}
+		},
+	}
+}
+
+// baudLine makes the devices of a serial line speak at another rate than it is set for.
+func baudLine() Action {
+	return Action{
+		Kind: Lines, Name: "baud", ZH: "裝置的速率不對", EN: "Devices at another baud rate", Fault: true, fits: onSerial,
+		Takes: []Option{{Name: "baud", Of: []int{0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200}, Must: true}}, Click: Options{Baud: new(4800)}, Undo: "baud", Off: Options{Baud: new(0)},
+		do: lineFault(onSerial, func(f *LineFaults, o Options) { f.Baud = *o.Baud }),
+		now: func(s subject) *Options {
+			if s.line.Faults.Baud == 0 {
+				return nil
+			}
+			return &Options{Baud: &s.line.Faults.Baud}
+		},
+	}
+}
+
+// parityLine makes the devices of a serial line speak with another parity than it is set for.
+func parityLine() Action {
+	const own = "line's"
+	return Action{
+		Kind: Lines, Name: "parity", ZH: "裝置的同位檢查不對", EN: "Devices with another parity", Fault: true, fits: onSerial,
+		Takes: []Option{{Name: "parity", Words: []string{string(line.NoParity), string(line.Even), string(line.Odd), own}, Must: true}},
+		Click: Options{Parity: string(line.Odd)}, Undo: "parity", Off: Options{Parity: own},
+		do: lineFault(onSerial, func(f *LineFaults, o Options) {
+			if f.Parity = line.Parity(o.Parity); o.Parity == own {
+				f.Parity = ""
+			}
+		}),
+		now: func(s subject) *Options {
+			if s.line.Faults.Parity == "" {
+				return nil
+			}
+			return &Options{Parity: string(s.line.Faults.Parity)}
+		},
+	}
+}
+
+// onSerial and onTCP are the lines that have a serial wire, or a TCP port.
+func onSerial(s subject) bool { return s.line.Baud > 0 }
+func onTCP(s subject) bool    { return s.line.TCP }
+
+// lineFault changes what is wrong with a line that it fits.
+func lineFault(fits func(subject) bool, change func(*LineFaults, Options)) func(*Building, Target, Options) error {
 	return func(b *Building, t Target, o Options) error {
-		l, err := b.Line(t.Name)
-		if err != nil {
-			return err
+		for _, l := range b.lines {
+			if l.cfg.Name != t.Name {
+				continue
+			}
+			s := l.state()
+			if fits != nil && !fits(subject{line: &s}) {
+				return fmt.Errorf("line %s: %w of it: choose another line, or another fault", t.Name, ErrAction)
+			}
+			change(&s.Faults, o)
+			l.SetFaults(s.Faults.faults())
+			return nil
 		}
-		f := faultsOf(l)
-		change(&f, o)
-		l.SetFaults(f.faults())
-		return nil
+		_, err := b.Line(t.Name)
+		return err
 	}
 }
 
@@ -187,7 +260,7 @@ func rated(name, zh, en string, most, click float64, of func(*LineFaults) *float
 	return Action{
 		Kind: Lines, Name: name, ZH: zh, EN: en, Fault: true, Takes: []Option{rate(most)},
 		Click: Options{Rate: &click}, Undo: name, Off: Options{Rate: new(0.0)},
-		do: lineFault(func(f *LineFaults, o Options) { *of(f) = *o.Rate }),
+		do: lineFault(nil, func(f *LineFaults, o Options) { *of(f) = *o.Rate }),
 		now: func(s subject) *Options {
 			if *of(&s.line.Faults) == 0 {
 				return nil
@@ -198,10 +271,10 @@ func rated(name, zh, en string, most, click float64, of func(*LineFaults) *float
 }
 
 // switched is a fault of a line that is on or off.
-func switched(name, zh, en string, of func(*LineFaults) *bool) Action {
+func switched(name, zh, en string, fits func(subject) bool, of func(*LineFaults) *bool) Action {
 	return Action{
-		Kind: Lines, Name: name, ZH: zh, EN: en, Fault: true, Takes: onOff(), Undo: name, Off: Options{On: new(false)},
-		do:  lineFault(func(f *LineFaults, o Options) { *of(f) = o.on() }),
+		Kind: Lines, Name: name, ZH: zh, EN: en, Fault: true, Takes: onOff(), Undo: name, Off: Options{On: new(false)}, fits: fits,
+		do:  lineFault(fits, func(f *LineFaults, o Options) { *of(f) = o.on() }),
 		now: func(s subject) *Options { return whenOn(*of(&s.line.Faults)) },
 	}
 }

@@ -1,5 +1,5 @@
 // Package line simulates a line as a host sees it: a pseudo-terminal with the speed and the faults of a wire, or a TCP
-// port.
+// port, of a device itself or of a converter with a wire behind it.
 //
 // A Wire carries bytes between a host and a Device, no faster than the baud rate allows where there is one, and damages,
 // delays or loses them as its Faults say. A Line is a Wire with its plug, a stable symlink to a pty or a TCP address: it
@@ -38,13 +38,8 @@ type Meaning struct {
 	Marked bool // asks for something physical, such as an unlock
 }
 
-// Faults are what is wrong with a wire. The zero value is a perfect wire.
-type Faults struct {
-	Noise   float64       // chance of each bit to flip, both ways; 0 to 0.5. A stream loses answers by it instead
-	Silence bool          // devices hear and act, but no answer comes back
-	Cut     bool          // nothing passes either way; TCP connections are closed, new and used ones
-	Late    time.Duration // every answer comes so much later; at most 10 s
+// put sets words before those of the meaning, which is bad from then on.
+func (m Meaning) put(zh, en string) Meaning {
+	m.ZH, m.EN, m.Bad = zh+"："+m.ZH, en+": "+m.EN, true
+	return m
 }
-
-// None reports whether nothing is wrong.
-func (f Faults) None() bool { return f == Faults{} }

@@ -49,11 +49,12 @@ type Port struct {
 	Plugged bool
 }
 
-// Open plugs w in: dir/link points at a new pty. dir must exist. Close it when Run has returned.
-func Open(w *Wire, dir, link string) (*Line, error) { return plugIn(w, ptys(dir), link) }
+// Open plugs the serial wire w in: dir/link points at a new pty. dir must exist. Close it when Run has returned.
+func Open(w *Wire, dir, link string) (*Line, error) { return plugIn(w, ptys{dir, w.format.Baud}, link) }
 
-// Listen plugs the stream w in at a TCP address; of port 0 it takes a free one and keeps it. Close it when Run has
-// returned.
+// Listen plugs w in at a TCP address; of port 0 it takes a free one and keeps it. A stream is the port of a device itself.
+// A serial wire is that of a converter: what any connection sends goes over the one wire behind it, and what comes over
+// that goes to all of them. Close it when Run has returned.
 func Listen(w *Wire, address string) (*Line, error) { return plugIn(w, tcp{}, address) }
 
 func plugIn(w *Wire, o outlet, link string) (*Line, error) {

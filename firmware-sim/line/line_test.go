@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +16,12 @@ import (
 // plugged runs a line on a real pty.
 func plugged(t *testing.T) *Line {
 	t.Helper()
-	l, err := Open(NewWire("rs485-a", 19200, 1, parrot{}, NewLog(0)), t.TempDir(), "rs485-a")
+	return pluggedInto(t, NewWire("rs485-a", Format{Baud: 19200}, 1, parrot{}, NewLog(0)))
+}
+
+func pluggedInto(t *testing.T, w *Wire) *Line {
+	t.Helper()
+	l, err := Open(w, t.TempDir(), "rs485-a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,5 +139,51 @@ func TestReplugRefuses(t *testing.T) {
 	}
 	if err := l.Replug(""); err != nil || l.Port().Link != "rs485-a" {
 		t.Errorf("Replug(\"\") = %v, link %s; want the old link", err, l.Port().Link)
+	}
+}
+
+// A host that sets its port to another speed is not understood, and the log names both.
+func TestWrongBaudOnARealPort(t *testing.T) {
+	log := NewLog(0)
+	l := pluggedInto(t, NewWire("rs485-a", Format{Baud: 19200}, 1, parrot{}, log))
+	for _, tt := range []struct {
+		baud int
+		want string
+	}{{9600, "host speaks 9600 8N1, line is 19200 8N1"}, {38400, "host speaks 38400 8N1, line is 19200 8N1"}, {19200, ""}} {
+		p, err := serial.OpenPort(&serial.Config{Name: l.Port().Path, Baud: tt.baud, ReadTimeout: 100 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := log.After("", 0, 0)
+		last := uint64(0)
+		if len(before) > 0 {
+			last = before[len(before)-1].ID
+		}
+		if _, err := p.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+			buf := make([]byte, 100)
+			n, _ := p.Read(buf)
+			got += string(buf[:n])
+		}
+		if understood := got == "hellohello"; understood != (tt.want == "") {
+			t.Errorf("at %d baud the answer is %q", tt.baud, got)
+		}
+		if e := log.After("", last, 0); tt.want != "" && (len(e) == 0 || !strings.HasPrefix(e[0].Meaning.EN, tt.want)) {
+			t.Errorf("at %d baud the log says %+v; want %s", tt.baud, e, tt.want)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestEchoOnARealPort(t *testing.T) {
+	l := plugged(t)
+	l.SetFaults(Faults{Echo: true})
+	if got := ask(t, host(t, l.Port().Path), "ab", 6); got != "ababab" {
+		t.Errorf("%q; want the echo and the answer", got)
 	}
 }

@@ -19,8 +19,8 @@ type PTY struct {
 	held     *os.File
 }
 
-// OpenPTY opens a pseudo-terminal in raw mode. Close hangs up the host's end.
-func OpenPTY() (*PTY, error) {
+// OpenPTY opens a pseudo-terminal in raw mode at a speed, until a host sets another. Close hangs up the host's end.
+func OpenPTY(baud int) (*PTY, error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("/dev/ptmx: %w: mount devpts and allow one more pseudo-terminal (sysctl kernel.pty.max)", err)
@@ -32,7 +32,7 @@ func OpenPTY() (*PTY, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("/dev/ptmx: number: %w", err), unix.Close(fd))
 	}
-	if err := makeRaw(fd); err != nil {
+	if err := makeRaw(fd, baud); err != nil {
 		return nil, errors.Join(fmt.Errorf("/dev/ptmx: raw mode: %w", err), unix.Close(fd))
 	}
 	name := "/dev/pts/" + strconv.Itoa(n)
@@ -48,35 +48,61 @@ func OpenPTY() (*PTY, error) {
 func (p *PTY) Close() error { return errors.Join(p.File.Close(), p.held.Close()) }
 
 // makeRaw switches off everything a terminal does for people: a serial line passes bytes as they are.
-func makeRaw(fd int) error {
-	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+func makeRaw(fd, baud int) error {
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
 	if err != nil {
 		return err
 	}
 	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
 	t.Oflag &^= unix.OPOST
 	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
-	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
+	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB|unix.CBAUD) | unix.CS8 | unix.BOTHER
+	t.Ispeed, t.Ospeed = uint32(baud), uint32(baud)
+	return unix.IoctlSetTermios(fd, unix.TCSETS2, t)
+}
+
+// Setting is how the host has set its end, where a pty can tell: the speed, and that parity is odd. The kernel does not let
+// a pty have parity at all, but forgets nothing else that was said of it.
+func (p *PTY) Setting(line Format) Format {
+	raw, err := p.SyscallConn()
+	if err != nil {
+		return line // closed: nobody speaks any more
+	}
+	_ = raw.Control(func(fd uintptr) {
+		t, err := unix.IoctlGetTermios(int(fd), unix.TCGETS2)
+		if err != nil {
+			return
+		}
+		if t.Ospeed > 0 {
+			line.Baud = int(t.Ospeed)
+		}
+		if t.Cflag&unix.PARODD != 0 {
+			line.Parity = Odd
+		}
+	})
+	return line
 }
 
 // ptys is an outlet: a folder of symlinks to ptys.
-type ptys string
+type ptys struct {
+	dir  string
+	baud int // of a new pty
+}
 
-func (dir ptys) path(link string) string { return filepath.Join(string(dir), link) }
+func (o ptys) path(link string) string { return filepath.Join(o.dir, link) }
 
-func (dir ptys) plug(link, last string) (socket, string, error) {
+func (o ptys) plug(link, last string) (socket, string, error) {
 	if !linkName().MatchString(link) {
 		return nil, "", fmt.Errorf("link %q: %w: use up to 64 letters, digits, '.', '_' and '-', a letter or digit first", link, ErrLink)
 	}
-	p, err := openOther(last)
+	p, err := openOther(last, o.baud)
 	if err != nil {
 		return nil, "", err
 	}
-	if err := point(dir.path(link), p.Name); err != nil {
+	if err := point(o.path(link), p.Name); err != nil {
 		return nil, "", errors.Join(err, p.Close())
 	}
-	return linked{p, dir.path(link)}, link, nil
+	return linked{p, o.path(link)}, link, nil
 }
 
 // linked is a pty with the symlink that leads to it.
@@ -93,12 +119,12 @@ func (s linked) serve(ctx context.Context, w *Wire) error { return w.Serve(ctx, 
 func (s linked) Close() error { return errors.Join(s.PTY.Close(), os.Remove(s.path)) }
 
 // openOther opens a pty whose name is not last: the kernel gives the lowest free number again.
-func openOther(last string) (*PTY, error) {
-	p, err := OpenPTY()
+func openOther(last string, baud int) (*PTY, error) {
+	p, err := OpenPTY(baud)
 	if err != nil || p.Name != last {
 		return p, err
 	}
-	other, err := OpenPTY()
+	other, err := OpenPTY(baud)
 	return other, errors.Join(err, p.Close())
 }
 

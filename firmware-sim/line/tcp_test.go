@@ -177,3 +177,145 @@ func TestNoiseOfAStreamLosesAnswers(t *testing.T) {
 		}
 	})
 }
+
+// converted runs a converter with a wire of parrots behind it at a real TCP port.
+func converted(t *testing.T, log *Log) *Line {
+	t.Helper()
+	l, err := Listen(NewWire("conv", Format{Baud: 9600}, 1, parrot{after: time.Millisecond}, log), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run ended with %v; want it canceled", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// Behind a converter there is one wire, with its time, for all connections; both hear what comes over it.
+func TestConverter(t *testing.T) {
+	log := NewLog(0)
+	l := converted(t, log)
+	first, second := dial(t, l), dial(t, l)
+	if got := ask(t, second, "x", 2); got != "xx" { // both connections are taken now
+		t.Fatalf("answer %q; want xx", got)
+	}
+	if got := read(t, first, 2); got != "xx" {
+		t.Errorf("the other connection heard %q; want xx", got)
+	}
+	begin := time.Now()
+	if got := ask(t, first, "hello", 10); got != "hellohello" {
+		t.Errorf("answer %q; want hellohello", got)
+	}
+	if took, least := time.Since(begin), l.Time(15); took < least {
+		t.Errorf("15 characters took %v; at 9600 baud they take %v", took, least)
+	}
+	read(t, second, 10)
+
+	l.SetFaults(Faults{Cut: true})
+	_, _ = first.Write([]byte("ab"))
+	if gone(t, first) {
+		t.Error("a converter closed its connection because the wire behind it is cut")
+	}
+	_ = first.SetReadDeadline(time.Time{})
+	l.SetFaults(Faults{})
+	if got := ask(t, first, "ab", 4); got != "abab" {
+		t.Errorf("after the cut %q; want abab", got)
+	}
+	if err := l.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	if !gone(t, first) {
+		t.Error("a connection outlived the unplugging")
+	}
+	if err := l.Replug(""); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, dial(t, l), "cd", 4); got != "cdcd" {
+		t.Errorf("after replugging %q; want cdcd", got)
+	}
+}
+
+// More than waits for its wire time does not hold up an unplugging.
+func TestUnplugABusyConverter(t *testing.T) {
+	l := converted(t, NewLog(0))
+	c := dial(t, l)
+	if _, err := c.Write(make([]byte, 4*maxInbound)); err != nil { // seventeen seconds of wire
+		t.Fatal(err)
+	}
+	if err := l.Unplug(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Replug(""); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, dial(t, l), "cd", 4); got != "cdcd" {
+		t.Errorf("after replugging %q; want cdcd", got)
+	}
+}
+
+// read reads n bytes or what came within a second.
+func read(t *testing.T, c net.Conn, n int) string {
+	t.Helper()
+	return string(take(t, c, n, time.Second))
+}
+
+// Connections that have gone stale swallow what comes and stay open, for good; new ones work.
+func TestStaleConnections(t *testing.T) {
+	for name, l := range map[string]*Line{"device": listened(t, &atomic.Int64{}), "converter": converted(t, NewLog(0))} {
+		old := dial(t, l)
+		if got := ask(t, old, "ab", 4); got != "abab" {
+			t.Fatalf("%s: answer %q; want abab", name, got)
+		}
+		l.SetFaults(Faults{StaleTCP: true})
+		for _, f := range []Faults{{StaleTCP: true}, {}} {
+			l.SetFaults(f)
+			if _, err := old.Write([]byte("ab")); err != nil {
+				t.Errorf("%s: a stale connection refuses: %v", name, err)
+			}
+			if got := string(take(t, old, 1, 200*time.Millisecond)); got != "" {
+				t.Errorf("%s: a stale connection says %q", name, got)
+			}
+			if got := ask(t, dial(t, l), "cd", 4); got != "cdcd" {
+				t.Errorf("%s: a new connection says %q; want cdcd", name, got)
+			}
+		}
+	}
+}
+
+// A babbling device is lost among its own talk on a stream, and a doubled answer comes twice.
+func TestFaultsOfAStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := NewLog(0)
+		w := NewStream("a", 7, func() Device { return parrot{} }, log)
+		host := rig(t, w)
+		w.SetFaults(Faults{Double: 1})
+		_, _ = host.Write([]byte("ab"))
+		if got := take(t, host, 9, time.Second); string(got) != "abababab" {
+			t.Errorf("doubled answer %q", got)
+		}
+		w.SetFaults(Faults{Drop: 1})
+		_, _ = host.Write([]byte("ab"))
+		if got := take(t, host, 1, time.Second); len(got) > 0 {
+			t.Errorf("a lost answer came as %q", got)
+		}
+		w.SetFaults(Faults{Swapped: true, Baud: 300, Parity: Odd})
+		_, _ = host.Write([]byte("ab"))
+		if got := take(t, host, 4, time.Second); string(got) != "abab" {
+			t.Errorf("what is wrong with a serial wire changed a stream: %q", got)
+		}
+		w.SetFaults(Faults{Babble: true})
+		go func() { _, _ = host.Write([]byte("hello")) }()
+		if got := take(t, host, 5*babbleBytes, 550*time.Millisecond); len(got) != 5*babbleBytes || string(got) == "hellohello" {
+			t.Errorf("%d bytes in 550 ms; want five stretches of babble", len(got))
+		}
+	})
+}

@@ -53,7 +53,7 @@ func take(t *testing.T, host net.Conn, n int, within time.Duration) []byte {
 func TestWireTime(t *testing.T) {
 	for _, baud := range []int{9600, 19200, 115200} {
 		synctest.Test(t, func(t *testing.T) {
-			w := NewWire("a", baud, 1, parrot{after: 5 * time.Millisecond}, NewLog(0))
+			w := NewWire("a", Format{Baud: baud}, 1, parrot{after: 5 * time.Millisecond}, NewLog(0))
 			host := rig(t, w)
 			start := time.Now()
 			_, _ = host.Write([]byte("hello"))
@@ -82,7 +82,7 @@ func TestWireTime(t *testing.T) {
 func TestALateMachineDelaysNoAnswer(t *testing.T) {
 	host, devices := net.Pipe()
 	defer host.Close()
-	w := NewWire("a", 10_000, 1, parrot{}, NewLog(0)) // a character takes a millisecond
+	w := NewWire("a", Format{Baud: 10_000}, 1, parrot{}, NewLog(0)) // a character takes a millisecond
 	s := service{Wire: w, conn: devices, dev: parrot{}}
 	due := time.Now()
 	s.queue = []burst{{at: due, bytes: []byte("first")}, {at: due.Add(time.Millisecond), bytes: []byte("second")}}
@@ -118,7 +118,7 @@ func TestFaults(t *testing.T) {
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			log := NewLog(0)
-			w := NewWire("a", 19200, 1, parrot{}, log)
+			w := NewWire("a", Format{Baud: 19200}, 1, parrot{}, log)
 			w.SetFaults(tt.faults)
 			host := rig(t, w)
 			_, _ = host.Write([]byte("ab"))
@@ -136,7 +136,7 @@ func TestFaults(t *testing.T) {
 // noisy sends a kilobyte through a wire with one bit in a hundred flipped and returns what came back.
 func noisy(t *testing.T, seed uint64) (got []byte) {
 	synctest.Test(t, func(t *testing.T) {
-		w := NewWire("a", 115200, seed, parrot{}, NewLog(0))
+		w := NewWire("a", Format{Baud: 115200}, seed, parrot{}, NewLog(0))
 		w.SetFaults(Faults{Noise: 0.01})
 		host := rig(t, w)
 		for range 16 {
@@ -170,7 +170,7 @@ func TestNoiseIsSeeded(t *testing.T) {
 func TestSpeakingAtOnceDamagesBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := NewLog(0)
-		w := NewWire("a", 9600, 1, parrot{after: time.Millisecond}, log)
+		w := NewWire("a", Format{Baud: 9600}, 1, parrot{after: time.Millisecond}, log)
 		host := rig(t, w)
 		_, _ = host.Write([]byte("abcdefgh"))
 		first := take(t, host, 3, time.Second)
@@ -193,7 +193,7 @@ func TestSpeakingAtOnceDamagesBoth(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := NewWire("a", 19200, 1, parrot{}, NewLog(0))
+		w := NewWire("a", Format{Baud: 19200}, 1, parrot{}, NewLog(0))
 		host := rig(t, w)
 		_, _ = host.Write([]byte("ab"))
 		time.Sleep(time.Second) // nobody reads: the answer is lost and the wire goes on
