@@ -8,6 +8,8 @@ import (
 )
 
 const (
+	modbusLine    = "Modbus" // what such a line speaks, in messages
+	maxUnit       = modbus.MaxUnit
 	maxTurnaround = 2 * time.Second
 	maxLate       = 10_000 // ms
 )
@@ -57,12 +59,6 @@ func touchAnswers(d answering, action string, o Options) error {
 	}
 	d.SetFaults(f)
 	return nil
-}
-
-func (c *checker) unit(at string, address int) {
-	if address < 1 || address > modbus.MaxUnit {
-		c.wrong(at+".address", "%d; use 1 to %d", address, modbus.MaxUnit)
-	}
 }
 
 func (c *checker) turnaround(at string, d time.Duration) {

@@ -26,7 +26,7 @@ type pickedView struct {
 }
 
 func (k *bank) view(c choice, s BankState) bankView {
-	v := bankView{BankState: s, Baud: k.Bank.Line.Baud}
+	v := bankView{BankState: s, Baud: k.on.Baud}
 	for _, column := range k.cells {
 		var doors []doorView
 		for _, cell := range column {

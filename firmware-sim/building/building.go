@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
 	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
 	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
 )
@@ -29,7 +28,7 @@ var ErrNotFound = errors.New("not in this building")
 type Building struct {
 	cfg     Config
 	log     *line.Log
-	lines   []*wired // those of the banks, of the meters, of the doors, each in the order of the file
+	lines   []*wired // in the order of the file
 	banks   []*bank
 	meters  []*meter
 	doors   []*door
@@ -42,32 +41,32 @@ type wired struct {
 	*line.Line
 }
 
-type bank struct {
-	Bank
-	cells [][]cell
-	sizes map[int]Size
-	chain *kerong.Chain
-}
-
 // Open builds cfg, which Load has checked, and plugs its lines in: each is a symlink in dir, which must exist, to a
 // pseudo-terminal, or a TCP port. Close it when Run has returned.
 func Open(cfg Config, dir string) (*Building, error) {
 	b := &Building{cfg: cfg, log: line.NewLog(logged), viewers: make(chan struct{}, maxViewers)}
-	var errs []error
+	banks, slaves := map[string]chained{}, map[string][]modbus.Slave{}
 	for _, c := range cfg.Banks {
-		k := c.build()
-		b.banks = append(b.banks, k)
-		errs = append(errs, b.plugIn(dir, c.Line, k.chain, nil))
+		k := c.build(cfg.on(c.Line))
+		b.banks, banks[c.Line] = append(b.banks, k), append(banks[c.Line], k)
 	}
-	for _, c := range cfg.Meters {
-		var bus *modbus.Bus
-		b.meters, bus = c.build(cfg.Seed, b.meters)
-		errs = append(errs, b.plugIn(dir, c.Line, bus.RTU(), func() line.Device { return bus.TCP() }))
+	for _, g := range cfg.Meters {
+		meters, devices := g.build(cfg.Seed)
+		b.meters, slaves[g.Line] = append(b.meters, meters...), append(slaves[g.Line], devices...)
 	}
-	for _, c := range cfg.Doors {
-		var bus *modbus.Bus
-		b.doors, bus = c.build(cfg.Seed, b.doors)
-		errs = append(errs, b.plugIn(dir, c.Line, bus.RTU(), func() line.Device { return bus.TCP() }))
+	modules := map[string]*modbus.Relay{}
+	for _, g := range cfg.Doors {
+		doors, devices := g.build(cfg.Seed, modules)
+		b.doors, slaves[g.Line] = append(b.doors, doors...), append(slaves[g.Line], devices...)
+	}
+	var errs []error
+	for _, l := range cfg.Lines {
+		if on := banks[l.Name]; on != nil {
+			errs = append(errs, b.plugIn(dir, l, on.device(), nil))
+			continue
+		}
+		bus := modbus.NewBus(slaves[l.Name]...)
+		errs = append(errs, b.plugIn(dir, l, bus.RTU(), func() line.Device { return bus.TCP() }))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(err, b.Close())
@@ -75,40 +74,22 @@ func Open(cfg Config, dir string) (*Building, error) {
 	return b, nil
 }
 
-// plugIn opens a line with its device, which on TCP is a new one for each connection.
-func (b *Building) plugIn(dir string, cfg Line, serial line.Device, stream func() line.Device) (err error) {
+// plugIn opens a line with its device; direct makes that of one connection where devices end it themselves.
+func (b *Building) plugIn(dir string, cfg Line, serial line.Device, direct func() line.Device) (err error) {
 	seed := b.cfg.Seed + uint64(len(b.lines))
 	w := &wired{cfg: cfg}
-	if cfg.TCP != "" {
-		w.Line, err = line.Listen(line.NewStream(cfg.Name, seed, stream, b.log), cfg.TCP)
-	} else {
-		w.Line, err = line.Open(line.NewWire(cfg.Name, line.Format{Baud: cfg.Baud}, seed, serial, b.log), dir, cfg.Name)
+	switch {
+	case cfg.Direct():
+		w.Line, err = line.Listen(line.NewStream(cfg.Name, seed, direct, b.log), cfg.TCP)
+	case cfg.TCP != "":
+		w.Line, err = line.Listen(line.NewWire(cfg.Name, cfg.format(), seed, serial, b.log), cfg.TCP)
+	default:
+		w.Line, err = line.Open(line.NewWire(cfg.Name, cfg.format(), seed, serial, b.log), dir, cfg.Name)
 	}
 	if err == nil {
 		b.lines = append(b.lines, w)
 	}
 	return err
-}
-
-func (b Bank) build() *bank {
-	k := &bank{Bank: b, cells: b.front(), sizes: map[int]Size{}, chain: kerong.New(b.chain())}
-	for _, column := range k.cells {
-		for _, cell := range column {
-			k.sizes[cell.Lock] = cell.Size
-		}
-	}
-	return k
-}
-
-func (b Bank) chain() kerong.Config {
-	cfg := kerong.Config{
-		ClosedBit: *b.ClosedBit, ItemSensors: b.ItemSensors, Pulse: b.Pulse,
-		AnswersUnlock: b.AnswersUnlock, IgnoresSum: b.IgnoresSum, BusySilent: b.BusySilent,
-	}
-	for _, board := range b.Boards {
-		cfg.Boards = append(cfg.Boards, kerong.Board(board))
-	}
-	return cfg
 }
 
 // Run serves every line until ctx ends and returns nil then.
@@ -133,23 +114,13 @@ func (b *Building) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ports returns where each line can be reached now: those of the banks, of the meters, of the doors.
+// Ports returns where each line can be reached now, in the order of the file.
 func (b *Building) Ports() []line.Port {
 	var out []line.Port
 	for _, l := range b.lines {
 		out = append(out, l.Port())
 	}
 	return out
-}
-
-// Chain returns the boards of a bank: the oracle of a test in the same process.
-func (b *Building) Chain(name string) (*kerong.Chain, error) {
-	for _, k := range b.banks {
-		if k.Name == name {
-			return k.chain, nil
-		}
-	}
-	return nil, fmt.Errorf("bank %q: %w", name, ErrNotFound)
 }
 
 // Line returns a line by its name in the file.

@@ -163,6 +163,34 @@ func TestUnlockOverTheWire(t *testing.T) {
 	}
 }
 
+// Two banks on one chain: each hears what is meant for it and nothing else.
+// invariant 5
+func TestBanksOfOneChain(t *testing.T) {
+	second := "  - {name: B, line: rs485-a, closed_bit: 0, boards: [{address: 1, locks: 2}], columns: [[2 S, 1 S]]}\n"
+	r := start(t, small+second)
+	p := r.port()
+	if got, want := say(t, p, "\x02\x10\x30\x03\x45", 9), "\x02\x10\x35\xfc\xff\x00\x00\x03\x45"; got != want {
+		t.Errorf("status of B's board = % x; want % x", got, want)
+	}
+	say(t, p, "\x02\x11\x31\x03\x47", 0)
+	r.until("door 2 of B is open", func(s State) bool { return s.Banks[1].Locks[1].Latch == "open" })
+	if got, want := say(t, p, "\x02\x30\x30\x03\x65", 9), "\x02\x30\x35\xff\xff\x00\x00\x03\x68"; got != want {
+		t.Errorf("status of A's board = % x; want % x", got, want)
+	}
+	s := r.state()
+	if s.Openings != 1 || s.Banks[0].Pulses != 0 || s.Banks[1].Locks[1].Openings != 1 {
+		t.Errorf("counts = %+v, of A %+v; want one opening, of B", s.Counts, s.Banks[0].Counts)
+	}
+	var said []string
+	for _, e := range r.Wire().After("", 0, 0) {
+		said = append(said, e.Meaning.EN)
+	}
+	want := "B: ask board 1 for its status|B: board 1: all latched|B: open door 02 (board 1, lock 2)|A: ask board 3 for its status|A: board 3: all latched"
+	if got := strings.Join(said, "|"); got != want {
+		t.Errorf("the wire says %s; want %s", got, want)
+	}
+}
+
 // invariant 9
 func TestAPI(t *testing.T) {
 	r := start(t, small)
@@ -229,7 +257,9 @@ func TestAPI(t *testing.T) {
 }
 
 func TestReplugUnderAnotherName(t *testing.T) {
-	r := start(t, small+strings.NewReplacer("name: A", "name: B", "rs485-a", "rs485-b").Replace(small[strings.Index(small, "  - name"):]))
+	text := strings.Replace(small, "lines: [", "lines: [{name: rs485-b}, ", 1)
+	text += strings.NewReplacer("name: A", "name: B", "rs485-a", "rs485-b").Replace(small[strings.Index(small, "  - name"):])
+	r := start(t, strings.Replace(text, "{name: rs485-b}, {name: rs485-a, baud: 115200}", "{name: rs485-a, baud: 115200}, {name: rs485-b}", 1))
 	before := r.state().Lines[0]
 	r.do("POST", "/api/lines/rs485-a/unplug", "")
 	if res, body := r.do("POST", "/api/lines/rs485-a/replug", `{"link":"rs485-b"}`); res.StatusCode != 409 {

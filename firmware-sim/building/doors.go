@@ -7,11 +7,9 @@ import (
 	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
 )
 
-const maxDoors = 32 // of one line
-
-// DoorLine is a line with relay modules and the doors that are wired to them.
-type DoorLine struct {
-	Line       Line          `yaml:"line"`
+// DoorGroup is relay modules of one line and the doors that are wired to them.
+type DoorGroup struct {
+	Line       string        `yaml:"line"`       // name of the line
 	Turnaround time.Duration `yaml:"turnaround"` // of every module; 0 means 5ms, at most 2s
 	Doors      []Door        `yaml:"doors"`
 }
@@ -35,19 +33,18 @@ type door struct {
 	sim  *modbus.Door
 }
 
-// build makes the doors of a line with their modules, adds them to all, and returns all with the line's bus.
-func (l DoorLine) build(seed uint64, all []*door) ([]*door, *modbus.Bus) {
-	var slaves []modbus.Slave
-	modules := map[int]*modbus.Relay{}
-	for _, d := range l.Doors {
-		module := modules[d.Address]
+// build makes the doors of a group, and those of their modules that modules does not hold yet.
+func (g DoorGroup) build(seed uint64, modules map[string]*modbus.Relay) (doors []*door, devices []modbus.Slave) {
+	for _, d := range g.Doors {
+		key := fmt.Sprintf("%s %d", g.Line, d.Address)
+		module := modules[key]
 		if module == nil {
-			module = modbus.NewRelay(l.Line.Name, d.Address, seed)
-			modules[d.Address], slaves = module, append(slaves, module)
+			module = modbus.NewRelay(modbus.RelayConfig{Name: g.Line, Unit: d.Address, Turnaround: g.Turnaround, Seed: seed})
+			modules[key], devices = module, append(devices, module)
 		}
-		all = append(all, &door{d, l.Line.Name, module.Wire(d.wiring())})
+		doors = append(doors, &door{d, g.Line, module.Wire(d.wiring())})
 	}
-	return all, modbus.NewBus(l.Turnaround, slaves...)
+	return doors, devices
 }
 
 func (d Door) wiring() modbus.DoorConfig {
@@ -61,22 +58,24 @@ func (d Door) wiring() modbus.DoorConfig {
 	return w
 }
 
-func (c *checker) doorLine(at string, l DoorLine) {
-	c.line(at+".line", l.Line)
-	c.turnaround(at, l.Turnaround)
-	if len(l.Doors) == 0 || len(l.Doors) > maxDoors {
-		c.wrong(at+".doors", "%d doors; a line has 1 to %d", len(l.Doors), maxDoors)
-		return
+func (c *checker) doorGroup(at string, g DoorGroup) {
+	l := c.on(at+".line", g.Line, modbusLine, "doors")
+	c.turnaround(at, g.Turnaround)
+	if len(g.Doors) == 0 {
+		c.wrong(at+".doors", "no doors; describe one at least")
 	}
-	taken := map[string]string{} // a terminal of a module, by the door that has it
-	for i, d := range l.Doors {
-		c.door(fmt.Sprintf("%s.doors[%d]", at, i), d, taken)
+	for i, d := range g.Doors {
+		c.door(fmt.Sprintf("%s.doors[%d]", at, i), d, l)
 	}
 }
 
-func (c *checker) door(at string, d Door, taken map[string]string) {
+func (c *checker) door(at string, d Door, l *claims) {
 	c.own(at+".id", "door ", d.ID)
-	c.unit(at, d.Address)
+	c.unit(at, l, d.Address, unitClaim{"relay module", "the relay module of door " + d.ID}, true)
+	taken := map[string]string{}
+	if l != nil {
+		taken = l.terminal
+	}
 	if d.Name == "" || len(d.Name) > 60 || len(d.English) > 60 {
 		c.wrong(at+".name", "give the door a name of 1 to 60 bytes")
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
 )
 
 // Size of a compartment.
@@ -72,7 +70,7 @@ func (c *checker) columns(at string, columns [][]string, locks int) {
 		}
 	}
 	var missing []string
-	for lock := 1; lock <= min(locks, kerong.MaxBoards*kerong.LocksPerBoard); lock++ {
+	for lock := 1; lock <= locks; lock++ {
 		if !drawn[lock] {
 			missing = append(missing, strconv.Itoa(lock))
 		}

@@ -11,11 +11,9 @@ import (
 	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
 )
 
-const maxMeters = 100 // of one line
-
-// MeterLine is a line with gas meters.
-type MeterLine struct {
-	Line       Line          `yaml:"line"`
+// MeterGroup is gas meters of one line.
+type MeterGroup struct {
+	Line       string        `yaml:"line"`       // name of the line
 	Turnaround time.Duration `yaml:"turnaround"` // of every meter; 0 means 5ms, at most 2s
 	Meters     []Meter       `yaml:"meters"`
 }
@@ -38,40 +36,34 @@ type meter struct {
 	sim  *modbus.Meter
 }
 
-// build makes the meters of a line, adds them to all, and returns all with the line's bus.
-func (l MeterLine) build(seed uint64, all []*meter) ([]*meter, *modbus.Bus) {
-	var slaves []modbus.Slave
-	for _, m := range l.Meters {
+func (m *Meter) fill() { m.Use = cmp.Or(m.Use, modbus.Family) }
+
+// build makes the meters of a group.
+func (g MeterGroup) build(seed uint64) (meters []*meter, devices []modbus.Slave) {
+	for _, m := range g.Meters {
 		sim := modbus.NewMeter(modbus.MeterConfig{
-			Name: m.ID, Unit: m.Address, Serial: m.Serial, Litres: m.Litres, PerCount: m.PerCount,
-			Use: cmp.Or(m.Use, modbus.Family), Speed: m.Speed, Seed: seed,
+			Name: m.ID, Unit: m.Address, Turnaround: g.Turnaround, Serial: m.Serial, Litres: m.Litres, PerCount: m.PerCount,
+			Use: m.Use, Speed: m.Speed, Seed: seed,
 		})
-		slaves, all = append(slaves, sim), append(all, &meter{m, l.Line.Name, sim})
+		devices, meters = append(devices, sim), append(meters, &meter{m, g.Line, sim})
 	}
-	return all, modbus.NewBus(l.Turnaround, slaves...)
+	return meters, devices
 }
 
-func (c *checker) meterLine(at string, l MeterLine) {
-	c.line(at+".line", l.Line)
-	c.turnaround(at, l.Turnaround)
-	if len(l.Meters) == 0 || len(l.Meters) > maxMeters {
-		c.wrong(at+".meters", "%d meters; a line has 1 to %d", len(l.Meters), maxMeters)
-		return
+func (c *checker) meterGroup(at string, g MeterGroup) {
+	l := c.on(at+".line", g.Line, modbusLine, "meters")
+	c.turnaround(at, g.Turnaround)
+	if len(g.Meters) == 0 {
+		c.wrong(at+".meters", "no meters; describe one at least")
 	}
-	units := map[int]bool{}
-	for i, m := range l.Meters {
-		at := fmt.Sprintf("%s.meters[%d]", at, i)
-		if units[m.Address] {
-			c.wrong(at+".address", "%d is another meter's of this line; give each an address of its own", m.Address)
-		}
-		units[m.Address] = true
-		c.meter(at, m)
+	for i, m := range g.Meters {
+		c.meter(fmt.Sprintf("%s.meters[%d]", at, i), m, l)
 	}
 }
 
-func (c *checker) meter(at string, m Meter) {
+func (c *checker) meter(at string, m Meter, l *claims) {
 	c.own(at+".id", "meter ", m.ID)
-	c.unit(at, m.Address)
+	c.unit(at, l, m.Address, unitClaim{"meter " + m.ID, "meter " + m.ID}, false)
 	if !regexp.MustCompile(`^\d{8}$`).MatchString(m.Serial) {
 		c.wrong(at+".serial", "%q; write the eight digits of its plate, in quotes", m.Serial)
 	}
@@ -81,7 +73,7 @@ func (c *checker) meter(at string, m Meter) {
 	case m.Litres < 0 || m.Litres >= end:
 		c.wrong(at+".litres", "%d; its counter shows 0 to %d", m.Litres, end-1)
 	}
-	if m.Use != "" && !slices.Contains(modbus.Uses(), m.Use) {
+	if !slices.Contains(modbus.Uses(), m.Use) {
 		c.wrong(at+".use", "%q; use one of %v", m.Use, modbus.Uses())
 	}
 	if m.Speed < 0 || m.Speed > modbus.MaxSpeed {

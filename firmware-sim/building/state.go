@@ -14,7 +14,7 @@ type State struct {
 	Banks  []BankState  `json:"banks"`
 	Meters []MeterState `json:"meters"`
 	Doors  []DoorState  `json:"doors"`
-	Lines  []LineState  `json:"lines"` // those of the banks, of the meters, of the doors
+	Lines  []LineState  `json:"lines"` // in the order of the file
 	Counts
 }
 
@@ -110,7 +110,7 @@ func (b *Building) State() State {
 }
 
 func (k *bank) state() BankState {
-	s := BankState{Name: k.Name, Line: k.Bank.Line.Name, ClosedBit: *k.ClosedBit, ItemSensors: k.ItemSensors, Overlaps: k.chain.Overlaps()}
+	s := BankState{Name: k.Name, Line: k.Line, ClosedBit: *k.ClosedBit, ItemSensors: k.ItemSensors, Overlaps: k.chain.Overlaps()}
 	faults := k.chain.BoardFaults()
 	for _, board := range k.Boards {
 		s.Boards = append(s.Boards, BoardState{Address: board.Address, Locks: board.Locks, Fault: faults[board.Address]})

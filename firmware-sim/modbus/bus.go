@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -25,8 +26,9 @@ type Faults struct {
 
 // station is what all devices of a bus have: an address and the faults of their answers.
 type station struct {
-	unit int
-	name string // for people
+	unit       int
+	name       string // for people
+	turnaround time.Duration
 
 	mu         sync.Mutex // guards the device that embeds the station, too
 	faults     Faults
@@ -34,11 +36,13 @@ type station struct {
 	unanswered uint64
 }
 
-func newStation(unit int, name string, seed uint64) station {
-	if unit < 1 || unit > MaxUnit {
-		panic(fmt.Sprintf("modbus: impossible unit %d", unit))
+// newStation is a device at unit that answers after turnaround; 0 means 5 ms.
+func newStation(unit int, name string, turnaround time.Duration, seed uint64) station {
+	if unit < 1 || unit > MaxUnit || turnaround < 0 {
+		panic(fmt.Sprintf("modbus: impossible unit %d, turnaround %v", unit, turnaround))
 	}
-	return station{unit: unit, name: name, random: rand.New(rand.NewPCG(seed, uint64(unit)))}
+	turnaround = cmp.Or(turnaround, defaultTurnaround)
+	return station{unit: unit, name: name, turnaround: turnaround, random: rand.New(rand.NewPCG(seed, uint64(unit)))}
 }
 
 func (s *station) base() *station { return s }
@@ -78,17 +82,11 @@ type Slave interface {
 }
 
 // Bus is the devices of one line. It is safe for concurrent use.
-type Bus struct {
-	turnaround time.Duration
-	slaves     map[byte]Slave
-}
+type Bus struct{ slaves map[byte]Slave }
 
-// NewBus returns a bus of devices that answer after turnaround; 0 means 5 ms. It panics when two share an address.
-func NewBus(turnaround time.Duration, slaves ...Slave) *Bus {
-	if turnaround == 0 {
-		turnaround = defaultTurnaround
-	}
-	b := &Bus{turnaround: turnaround, slaves: map[byte]Slave{}}
+// NewBus returns a bus of devices. It panics when two share an address.
+func NewBus(slaves ...Slave) *Bus {
+	b := &Bus{slaves: map[byte]Slave{}}
 	for _, s := range slaves {
 		unit := byte(s.base().unit)
 		if b.slaves[unit] != nil {
@@ -116,7 +114,7 @@ func (b *Bus) ask(unit byte, pdu []byte, now time.Time) (answer, bool) {
 	s := slave.base()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := answer{after: b.turnaround, unit: unit}
+	a := answer{after: s.turnaround, unit: unit}
 	if r, ok := parseRequest(pdu); ok {
 		a.pdu = slave.obey(r, now)
 	} else {

@@ -68,14 +68,15 @@ var (
 
 // MeterConfig describes a meter: a household diaphragm meter (G4) with a Modbus head.
 type MeterConfig struct {
-	Name     string // names it in explanations, and with Seed its household
-	Unit     int    // 1 to 247
-	Serial   string // eight digits
-	Litres   int64  // total at the start, below 100 million counts
-	PerCount int    // litres a count: 1, 10 or 100
-	Use      Use
-	Speed    int // times faster than the clock the household lives; 0 means 1, at most MaxSpeed
-	Seed     uint64
+	Name       string        // names it in explanations, and with Seed its household
+	Unit       int           // 1 to 247
+	Turnaround time.Duration // from a request to its answer; 0 means 5 ms
+	Serial     string        // eight digits
+	Litres     int64         // total at the start, below 100 million counts
+	PerCount   int           // litres a count: 1, 10 or 100
+	Use        Use
+	Speed      int // times faster than the clock the household lives; 0 means 1, at most MaxSpeed
+	Seed       uint64
 }
 
 // Meter is a gas meter. It is safe for concurrent use.
@@ -113,7 +114,7 @@ func NewMeter(cfg MeterConfig) *Meter {
 		panic(fmt.Sprintf("modbus: impossible meter %+v", cfg))
 	}
 	seed := householdSeed(cfg.Seed, cfg.Name)
-	m := &Meter{station: newStation(cfg.Unit, cfg.Name, seed), cfg: cfg, start: time.Now(), drawn: -1}
+	m := &Meter{station: newStation(cfg.Unit, cfg.Name, cfg.Turnaround, seed), cfg: cfg, start: time.Now(), drawn: -1}
 	m.cfg.Seed = seed
 	local := m.start.In(time.FixedZone("Asia/Taipei", 8*60*60))
 	m.birth = time.Duration(local.Unix()+8*60*60) * time.Second % day

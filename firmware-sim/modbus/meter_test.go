@@ -10,7 +10,7 @@ import (
 // total is what a meter's registers show, asked over the wire.
 func total(t *testing.T, m *Meter) string {
 	t.Helper()
-	got := say(t, NewBus(0, m).RTU(), "01 03 00 00 00 02 C4 0B")
+	got := say(t, NewBus(m).RTU(), "01 03 00 00 00 02 C4 0B")
 	if len(got) != 18 {
 		t.Fatalf("the total is answered by %q", got)
 	}

@@ -27,7 +27,7 @@ func meter(change func(*MeterConfig)) *Meter {
 
 // module is a relay module at unit 3 with two doors.
 func module() (relay *Relay, ktv, gym *Door) {
-	relay = NewRelay("doors", 3, 7)
+	relay = NewRelay(RelayConfig{Name: "doors", Unit: 3, Seed: 7})
 	ktv = relay.Wire(DoorConfig{Name: "KTV", English: "KTV", Output: 0, Contact: 0, OpenIs: true, Exit: 1})
 	gym = relay.Wire(DoorConfig{Name: "健身房", English: "Gym", Output: 1, Contact: 2, OpenIs: false, Exit: None})
 	return relay, ktv, gym
@@ -81,7 +81,7 @@ func TestPublishedFrames(t *testing.T) {
 			t.Errorf("checked(%s) = false", frame)
 		}
 	}
-	bus := NewBus(0, meter(nil), NewRelay("doors", 3, 0))
+	bus := NewBus(meter(nil), NewRelay(RelayConfig{Name: "doors", Unit: 3, Seed: 0}))
 	tests := []struct{ name, request, want string }{
 		{"total", "01 03 00 00 00 02 C4 0B", strings.ToUpper(rtu(t, 1, "03 04 001C 1CB9"))},
 		{"relay 2 on, by its echo", "03 05 00 01 FF 00 DC 18", "03050001FF00DC18"},
@@ -111,7 +111,7 @@ func TestMeterAnswers(t *testing.T) {
 		{"write registers", "10 0000 0001 02 0000", "90 01"},
 		{"a function nobody knows", "2B 0E 01 00", "AB 01"},
 	}
-	bus := NewBus(0, meter(nil))
+	bus := NewBus(meter(nil))
 	serial, stream := bus.RTU(), bus.TCP()
 	for i, tt := range tests {
 		if got, want := say(t, serial, rtu(t, 1, tt.request)), strings.ToUpper(rtu(t, 1, tt.want)); got != want {
@@ -138,7 +138,7 @@ func TestNobodyAnswers(t *testing.T) {
 		{"CRC the wrong way round", "01 03 00 00 00 02 0B C4"},
 	}
 	for _, tt := range tests {
-		if got := say(t, NewBus(0, m, relay).RTU(), tt.frame); got != "" {
+		if got := say(t, NewBus(m, relay).RTU(), tt.frame); got != "" {
 			t.Errorf("%s: answered by %s; want nothing", tt.name, got)
 		}
 	}
@@ -149,7 +149,7 @@ func TestNobodyAnswers(t *testing.T) {
 
 func TestRequestsInPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := NewBus(0, meter(nil)).RTU()
+		d := NewBus(meter(nil)).RTU()
 		want := strings.ToUpper(rtu(t, 1, "03 04 00 1C 1C B9"))
 		if got := say(t, d, "01 03 00") + say(t, d, "00 00 02 C4") + say(t, d, "0B"); got != want {
 			t.Errorf("in three pieces = %s; want %s", got, want)
@@ -165,7 +165,7 @@ func TestRequestsInPieces(t *testing.T) {
 		if got := say(t, d, "01 03 00 00 00 02 C4 0B"); got != want {
 			t.Errorf("after half a request = %s; want the half forgotten", got)
 		}
-		s := NewBus(0, meter(nil)).TCP()
+		s := NewBus(meter(nil)).TCP()
 		if got := say(t, s, "0001 0000 00") + say(t, s, "06 01 03 0000 0002"); got != "000100000007010304001C1CB9" {
 			t.Errorf("TCP in two pieces = %s", got)
 		}
@@ -176,9 +176,11 @@ func TestRequestsInPieces(t *testing.T) {
 	})
 }
 
+func slowly(c *MeterConfig) { c.Turnaround = 20 * time.Millisecond }
+
 func TestFaultsOfAnswers(t *testing.T) {
-	m := meter(nil)
-	bus := NewBus(20*time.Millisecond, m)
+	m := meter(slowly)
+	bus := NewBus(m)
 	ask := func() []line.Answer {
 		return bus.RTU().Hear(unhex(t, "01 03 00 00 00 02 C4 0B"), time.Now())[0].Answers
 	}
@@ -214,9 +216,9 @@ func TestFaultsOfAnswers(t *testing.T) {
 	if n < 250 || n > 350 {
 		t.Errorf("%d of 1000 answers were late; want about 300", n)
 	}
-	m = meter(nil)
+	m = meter(slowly)
 	m.SetFaults(Faults{LateRate: 0.3, Late: time.Second})
-	bus = NewBus(20*time.Millisecond, m)
+	bus = NewBus(m)
 	if !slices.Equal(late(), first) {
 		t.Error("the same seed made other answers late")
 	}
@@ -226,7 +228,7 @@ func TestWireLogIsExplained(t *testing.T) {
 	relay, ktv, _ := module()
 	m, other := meter(nil), meter(func(c *MeterConfig) { c.Name, c.Unit, c.PerCount, c.Litres = "m-102", 2, 10, 990 })
 	other.SetFlag(Leak|LowBattery, true)
-	bus := NewBus(0, m, other, relay)
+	bus := NewBus(m, other, relay)
 	tests := []struct {
 		name, request    string
 		asked, askedZH   string
@@ -285,7 +287,7 @@ func FuzzHear(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte, size, pause uint8) {
 		relay, _, _ := module()
-		bus := NewBus(0, meter(nil), relay)
+		bus := NewBus(meter(nil), relay)
 		for _, d := range []interface {
 			line.Device
 			waiting() []byte

@@ -41,10 +41,17 @@ type Relay struct {
 	doors   []*Door
 }
 
-// NewRelay returns a module at unit (1 to 247) with every output off; name is for explanations, and seed draws its late
-// answers.
-func NewRelay(name string, unit int, seed uint64) *Relay {
-	return &Relay{station: newStation(unit, name, seed)}
+// RelayConfig describes a relay module.
+type RelayConfig struct {
+	Name       string        // for explanations
+	Unit       int           // 1 to 247
+	Turnaround time.Duration // from a request to its answer; 0 means 5 ms
+	Seed       uint64        // of its late answers
+}
+
+// NewRelay returns a module with every output off. It panics on an impossible configuration.
+func NewRelay(cfg RelayConfig) *Relay {
+	return &Relay{station: newStation(cfg.Unit, cfg.Name, cfg.Turnaround, cfg.Seed)}
 }
 
 // Wire adds a door, shut. It panics on an impossible wiring.

@@ -29,7 +29,7 @@ func TestRelayAnswers(t *testing.T) {
 		{"many outputs at once", "0F 0000 0008 01 FF", "8F 01"},
 	}
 	relay, _, _ := module()
-	d := NewBus(0, relay).RTU()
+	d := NewBus(relay).RTU()
 	for _, tt := range tests {
 		if got, want := say(t, d, rtu(t, 3, tt.request)), strings.ToUpper(rtu(t, 3, tt.want)); got != want {
 			t.Errorf("%s: %s = %s; want %s", tt.name, tt.request, got, want)
@@ -44,7 +44,7 @@ func TestRelayAnswers(t *testing.T) {
 func TestFlashEndsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		relay, ktv, _ := module()
-		d := NewBus(0, relay).RTU()
+		d := NewBus(relay).RTU()
 		on := func() bool { return say(t, d, rtu(t, 3, "01 0000 0001")) == strings.ToUpper(rtu(t, 3, "01 01 01")) }
 		say(t, d, rtu(t, 3, "05 0200 0032"))
 		time.Sleep(5*time.Second - time.Millisecond)
@@ -85,7 +85,7 @@ func TestFlashEndsByItself(t *testing.T) {
 func TestPersonAtADoor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		relay, ktv, gym := module()
-		d := NewBus(0, relay).RTU()
+		d := NewBus(relay).RTU()
 		flash := func() { say(t, d, rtu(t, 3, "05 0200 000A")) }
 		inputs := func() string { return say(t, d, rtu(t, 3, "02 0000 0008"))[6:8] }
 		steps := []struct {

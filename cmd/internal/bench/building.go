@@ -27,9 +27,9 @@ func twoBanks(doors int) string {
 	for n := range doors {
 		cells = append(cells, fmt.Sprintf("%d S", n+1))
 	}
-	text := "name: bench\nseed: 1\nbanks:\n"
+	text := "name: bench\nseed: 1\nlines: [{name: rs485-A}, {name: rs485-B}]\nbanks:\n"
 	for _, bank := range []string{"A", "B"} {
-		text += fmt.Sprintf("  - name: %s\n    line: {name: rs485-%s}\n    closed_bit: 1\n    item_sensors: true\n", bank, bank)
+		text += fmt.Sprintf("  - name: %s\n    line: rs485-%s\n    closed_bit: 1\n    item_sensors: true\n", bank, bank)
 		text += fmt.Sprintf("    boards: [{address: 0, locks: %d}, {address: 1, locks: %d}]\n", firstBoard, doors-firstBoard)
 		text += fmt.Sprintf("    columns: [[%s]]\n", strings.Join(cells, ", "))
 	}

@@ -54,11 +54,12 @@ func (e *entrance) registered() fleet.Gateway {
 
 // relayLines describes a line for each entrance, with a relay module and the door wired to it.
 func relayLines(all []*entrance) string {
-	text := "name: bench\nseed: 1\ndoors:\n"
+	text, doors := "name: bench\nseed: 1\nlines:\n", "doors:\n"
 	for _, e := range all {
-		text += fmt.Sprintf("  - line: {name: %s, baud: 9600}\n    doors: [{id: %s, name: bench, address: 1, output: 0, contact: 0, open_is: 1, exit: 1}]\n", e.id, e.id)
+		text += fmt.Sprintf("  - {name: %s, baud: 9600}\n", e.id)
+		doors += fmt.Sprintf("  - line: %s\n    doors: [{id: %s, name: bench, address: 1, output: 0, contact: 0, open_is: 1, exit: 1}]\n", e.id, e.id)
 	}
-	return text
+	return text + doors
 }
 
 // open wires the gateway; tty is the folder of its line. The caller closes the store.

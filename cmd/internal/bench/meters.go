@@ -41,7 +41,7 @@ type meterLine struct {
 func openMeters(dir string, n int, every time.Duration, st *store.Store, log *slog.Logger) (m *meterLine, err error) {
 	const line = "meters"
 	dir = filepath.Join(dir, "meters")
-	text := fmt.Sprintf("name: bench\nseed: 1\nmeters:\n  - line: {name: %s, baud: %d}\n    turnaround: %v\n    meters:\n", line, meterBaud, turnaround)
+	text := fmt.Sprintf("name: bench\nseed: 1\nlines: [{name: %s, baud: %d}]\nmeters:\n  - line: %s\n    turnaround: %v\n    meters:\n", line, meterBaud, line, turnaround)
 	config := metering.Config{Every: every}
 	for i := range n {
 		one := metering.Meter{ID: fmt.Sprintf("m-%d", i+1), Line: line, Serial: fmt.Sprint(10000001 + i)}

@@ -108,8 +108,8 @@ func demoBuilding(t *testing.T) building.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range cfg.Meters {
-		if l := &cfg.Meters[i].Line; l.TCP != "" {
+	for i := range cfg.Lines {
+		if l := &cfg.Lines[i]; l.TCP != "" {
 			l.TCP = "127.0.0.1:0"
 		}
 	}

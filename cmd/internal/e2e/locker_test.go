@@ -34,7 +34,7 @@ func wire(t *testing.T) wired {
 		t.Fatal(err)
 	}
 	bank := cfg.Banks[0]
-	line := bus.New(bus.Config{Name: "a", Ports: []string{filepath.Join(dir, bank.Line.Name+"*")}, Baud: bank.Line.Baud}, bus.Deps{Log: slog.New(slog.DiscardHandler)})
+	line := bus.New(bus.Config{Name: "a", Ports: []string{filepath.Join(dir, bank.Line+"*")}, Baud: cfg.Lines[0].Baud}, bus.Deps{Log: slog.New(slog.DiscardHandler)})
 	polarity := kerong.ClosedIs0
 	if *bank.ClosedBit == 1 {
 		polarity = kerong.ClosedIs1
