@@ -145,6 +145,8 @@ type Deps struct {
 	Jitter func(time.Duration) time.Duration
 	// Observe sees all bytes as they pass, in order, from the owner's goroutine; it must not block or keep b. May be nil.
 	Observe func(at time.Time, dir Dir, b []byte)
+	// Recorder keeps what passes over the line and what the bus concluded of it. It serves one bus. May be nil.
+	Recorder *Recorder
 }
 
 // withDefaults returns d with every nil replaced by its meaning.
