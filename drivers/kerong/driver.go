@@ -1,8 +1,12 @@
-// Package kerong drives KERONG KR-CU locker boards of 12 and 16 locks (dialect A of docs/kerong.md) over a bus.
+// Package kerong drives KERONG KR-CU locker boards over a bus: those of 12 and 16 locks (dialect A of docs/kerong.md) and
+// those of 48 (dialect B).
 //
 // It reads status board by board and unlocks one latch at a time, judging by the latch's feedback alone. It sends two
-// commands only, status (30) and unlock (31); those that open a whole cabinet or rewrite a board do not exist here. It
-// does not poll by itself: its caller asks for status once a second.
+// commands only, status and unlock; those that open a whole cabinet or rewrite a board do not exist here. It does not poll
+// by itself: its caller asks for status once a second.
+//
+// Bank is what services use. Commission is for the installer alone: it energises latches whose feedback nobody has
+// understood yet.
 package kerong
 
 import (
@@ -31,11 +35,12 @@ type Line interface {
 type Bank struct {
 	line   Line
 	cfg    Config
+	speech speech
 	places []Place
 	boards []int         // addresses in use, in order of their first lock
 	askers chan struct{} // room for those who wait
 	latch  chan struct{} // held by the one unlock under way
-	next   time.Time     // no pulse before this; belongs to who holds latch
+	supply *Supply
 
 	mu     sync.Mutex
 	health map[int]*drivers.Health
@@ -50,9 +55,12 @@ func New(line Line, cfg Config) (*Bank, error) {
 		return nil, fmt.Errorf("bank %s: %w", cfg.Name, err)
 	}
 	b := &Bank{
-		line: line, cfg: cfg.withDefaults(),
+		line: line, cfg: cfg.withDefaults(), speech: cfg.speech(), supply: cfg.Supply,
 		askers: make(chan struct{}, maxAskers), latch: make(chan struct{}, 1),
 		health: make(map[int]*drivers.Health), moving: make(map[int]time.Time),
+	}
+	if b.supply == nil {
+		b.supply = NewSupply(0)
 	}
 	b.places = b.cfg.places()
 	for _, p := range b.places {
@@ -70,14 +78,29 @@ func (b *Bank) Locks() int { return len(b.places) }
 // Status reads every board once, and those that did not answer again after the others had their turn. A board that is
 // known to be silent gets no second try, and one whose latch is moving is asked when the latch has settled.
 func (b *Bank) Status(ctx context.Context) (drivers.BankStatus, error) {
-	read := make(map[int]Status, len(b.boards))
+	read, err := b.readAll(ctx, bus.Polling)
+	st := drivers.BankStatus{Locks: make([]drivers.LockStatus, len(b.places)), Err: err}
+	for i, p := range b.places {
+		if s, ok := read[p.Board]; ok {
+			st.Locks[i] = b.lockStatus(s, p.Lock)
+		}
+	}
+	if len(read) == 0 {
+		return st, st.Err
+	}
+	return st, nil
+}
+
+// readAll reads every board as Status says. The error joins those of the boards that did not answer.
+func (b *Bank) readAll(ctx context.Context, pr bus.Priority) (map[int]bits, error) {
+	read := make(map[int]bits, len(b.boards))
 	faults := make(map[int]error, len(b.boards))
 	left := b.boards
 	for try := 0; try < b.cfg.Tries && len(left) > 0; try++ {
 		var again []int
 		for _, board := range left {
 			b.letMove(ctx, board)
-			s, _, err := b.ask(ctx, board, bus.Polling, time.Time{})
+			s, _, err := b.ask(ctx, board, pr, time.Time{})
 			if err == nil {
 				read[board] = s
 				delete(faults, board)
@@ -98,16 +121,7 @@ func (b *Bank) Status(ctx context.Context) (drivers.BankStatus, error) {
 			errs = append(errs, err)
 		}
 	}
-	st := drivers.BankStatus{Locks: make([]drivers.LockStatus, len(b.places)), Err: errors.Join(errs...)}
-	for i, p := range b.places {
-		if s, ok := read[p.Board]; ok {
-			st.Locks[i] = b.lockStatus(s, p.Lock)
-		}
-	}
-	if len(read) == 0 {
-		return st, st.Err
-	}
-	return st, nil
+	return read, errors.Join(errs...)
 }
 
 // move says until when one of a board's latches is on the move.
@@ -140,14 +154,14 @@ func (b *Bank) worthRetry(board int, err error) bool {
 }
 
 // ask reads one board's status once.
-func (b *Bank) ask(ctx context.Context, board int, pr bus.Priority, notAfter time.Time) (Status, bus.Answer, error) {
+func (b *Bank) ask(ctx context.Context, board int, pr bus.Priority, notAfter time.Time) (bits, bus.Answer, error) {
 	a, err := b.line.Do(ctx, bus.Request{
-		Device: b.device(board), Priority: pr, Frame: AppendStatusRequest(nil, board), Match: answerOf(board),
+		Device: b.device(board), Source: b.source(board), Priority: pr, Frame: b.speech.status(board), Match: b.speech.answer(board),
 		Timeout: b.cfg.Answer, Lateness: b.cfg.Lateness, NotAfter: notAfter,
 	})
-	var s Status
+	var s bits
 	if err == nil {
-		s, err = ParseStatus(a.Frame)
+		s, err = b.speech.read(a.Frame)
 	}
 	b.heard(board, a, err)
 	switch {
@@ -162,17 +176,17 @@ func (b *Bank) ask(ctx context.Context, board int, pr bus.Priority, notAfter tim
 }
 
 // lockStatus reads one lock's bits.
-func (b *Bank) lockStatus(s Status, lock int) drivers.LockStatus {
+func (b *Bank) lockStatus(s bits, lock int) drivers.LockStatus {
 	var st drivers.LockStatus
 	if b.cfg.ClosedBit != Unproven {
 		st.Latch = drivers.LatchOpen
-		if s.Latch>>lock&1 == uint16(b.cfg.ClosedBit-ClosedIs0) {
+		if s.latch>>lock&1 == uint64(b.cfg.ClosedBit-ClosedIs0) {
 			st.Latch = drivers.LatchClosed
 		}
 	}
 	if b.cfg.Sensors {
 		st.Item = drivers.ItemEmpty
-		if s.Item>>lock&1 == 1 {
+		if s.item>>lock&1 == 1 {
 			st.Item = drivers.ItemPresent
 		}
 	}
@@ -181,3 +195,6 @@ func (b *Bank) lockStatus(s Status, lock int) drivers.LockStatus {
 
 // device names one board in health and counters.
 func (b *Bank) device(board int) string { return fmt.Sprintf("%s/board/%d", b.cfg.Name, board) }
+
+// source names a board as its answers show it.
+func (b *Bank) source(board int) string { return fmt.Sprintf("%s board %d", b.cfg.Dialect, board) }
