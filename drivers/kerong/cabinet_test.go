@@ -18,14 +18,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// cabinet is the far end of the line: boards as far as these tests need them. It counts what it is asked.
+// cabinet is the far end of the line: boards of one dialect, as far as these tests need them. It counts what it is asked, and
+// has a codec of its own.
 type cabinet struct {
+	wide     bool // dialect B, with the codes of firmware60
 	mu       sync.Mutex
-	latch    map[int]uint16           // bits as read, by board; a board that is not here is silent
-	item     map[int]uint16           // sensors
+	latch    map[int]uint64           // bits as read, by board; a board that is not here is silent
+	item     map[int]uint64           // sensors
 	onUnlock func(board, lock int)    // what a pulse does; called with mu held
 	onStatus func(board int) [][]byte // answers a status request in the board's place, when it returns any
-	pulses   map[byte]int             // by ADDR: the oracle
+	pulses   map[Place]int            // the oracle
 	at       []time.Time              // of the pulses
 	asked    map[int]int              // status requests by board
 	others   int                      // anything else
@@ -34,8 +36,8 @@ type cabinet struct {
 	optionalAfter time.Duration // how late it comes
 }
 
-func newCabinet(latch map[int]uint16) *cabinet {
-	return &cabinet{latch: latch, item: map[int]uint16{}, pulses: map[byte]int{}, asked: map[int]int{}}
+func newCabinet(latch map[int]uint64) *cabinet {
+	return &cabinet{latch: latch, item: map[int]uint64{}, pulses: map[Place]int{}, asked: map[int]int{}}
 }
 
 // opens makes a pulse clear the latch's bit.
@@ -67,8 +69,12 @@ func (c *cabinet) allPulses() int {
 
 // serve answers what comes until the line is cut.
 func (c *cabinet) serve(line io.ReadWriter) {
+	size := 5
+	if c.wide {
+		size = 6
+	}
 	for {
-		req := make([]byte, requestLen)
+		req := make([]byte, size)
 		if _, err := io.ReadFull(line, req); err != nil {
 			return
 		}
@@ -80,15 +86,51 @@ func (c *cabinet) serve(line io.ReadWriter) {
 	}
 }
 
+// heard is a request as a board understands it.
+func (c *cabinet) heard(req []byte) (board, lock int, status, unlock bool) {
+	n := len(req)
+	total := byte(0)
+	for _, x := range req[:n-1] {
+		total += x
+	}
+	if req[0] != 2 || req[n-2] != 3 || req[n-1] != total {
+		return 0, 0, false, false
+	}
+	if c.wide {
+		return int(req[1]), int(req[2]), req[3] == 0x60 && req[2] == 0, req[3] == 0x61 && req[2] < 48
+	}
+	board, lock = int(req[1]>>4), int(req[1]&0xf)
+	return board, lock, req[2] == 0x30 && lock == 0 && board < 15, req[2] == 0x31 && board < 15
+}
+
+// says is a board's answer to a status request.
+func (c *cabinet) says(board int, latch, item uint64) []byte {
+	if c.wide {
+		f := []byte{2, byte(board), 0, 0x75, 6}
+		for i := range 6 {
+			f = append(f, byte(latch>>(8*i)))
+		}
+		return summed(f)
+	}
+	return summed([]byte{2, byte(board << 4), 0x35, byte(latch), byte(latch >> 8), byte(item), byte(item >> 8), 3})
+}
+
+// summed ends a frame in its sum.
+func summed(f []byte) []byte {
+	total := 0
+	for _, x := range f {
+		total += int(x)
+	}
+	return append(f, byte(total%256))
+}
+
 func (c *cabinet) answer(req []byte) [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	board, lock := int(req[1]>>4), int(req[1]&0xf)
+	board, lock, status, unlock := c.heard(req)
 	switch {
-	case req[4] != sum(req[:4]) || req[0] != stx || req[3] != etx || board == 15:
-		c.others++
-	case req[2] == 0x31:
-		c.pulses[req[1]]++
+	case unlock:
+		c.pulses[Place{board, lock}]++
 		c.at = append(c.at, time.Now())
 		if c.onUnlock != nil {
 			c.onUnlock(board, lock)
@@ -97,7 +139,7 @@ func (c *cabinet) answer(req []byte) [][]byte {
 			time.Sleep(c.optionalAfter)
 			return [][]byte{c.optional}
 		}
-	case req[2] == 0x30 && lock == 0:
+	case status:
 		c.asked[board]++
 		if c.onStatus != nil {
 			if f := c.onStatus(board); f != nil {
@@ -105,7 +147,7 @@ func (c *cabinet) answer(req []byte) [][]byte {
 			}
 		}
 		if latch, here := c.latch[board]; here {
-			return [][]byte{appendStatus(nil, Status{Board: board, Latch: latch, Item: c.item[board]})}
+			return [][]byte{c.says(board, latch, c.item[board])}
 		}
 	default:
 		c.others++
@@ -145,6 +187,7 @@ func inBubble(t *testing.T, c *cabinet, cfg Config) (bank *Bank, line *bus.Bus, 
 	if cfg.Name == "" {
 		cfg.Name = "locker/A"
 	}
+	c.wide = cfg.Dialect == B
 	bank, err := New(line, cfg)
 	if err != nil {
 		t.Fatal(err)

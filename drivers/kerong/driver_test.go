@@ -31,7 +31,7 @@ func TestStatus(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cab := newCabinet(map[int]uint16{0: 0xfffb})
+				cab := newCabinet(map[int]uint64{0: 0xfffb})
 				cab.item[0] = 1
 				bank, _, _ := inBubble(t, cab, c.cfg)
 				st, err := bank.Status(t.Context())
@@ -50,7 +50,7 @@ func TestStatus(t *testing.T) {
 
 func TestStatusOfThreeBoardsOneSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cab := newCabinet(map[int]uint16{0: 0xffff, 2: 0x0001})
+		cab := newCabinet(map[int]uint64{0: 0xffff, 2: 0x0001})
 		bank, _, _ := inBubble(t, cab, Config{Boards: 3, Locks: 33, ClosedBit: ClosedIs1})
 		for poll := 1; poll <= 4; poll++ {
 			start := time.Now()
@@ -107,7 +107,7 @@ func TestWrongAnswersAreRefusedAndCounted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cab := newCabinet(map[int]uint16{0: 0xffff})
+				cab := newCabinet(map[int]uint64{0: 0xffff})
 				cab.onStatus = func(int) [][]byte { return [][]byte{c.answer} }
 				bank, line, _ := inBubble(t, cab, Config{Boards: 1, ClosedBit: ClosedIs1, Tries: 1})
 				if st, err := bank.Status(t.Context()); !errors.Is(err, drivers.ErrSilent) || st.Locks[0].Latch != drivers.LatchUnknown {
@@ -132,7 +132,7 @@ func TestWrongAnswersAreRefusedAndCounted(t *testing.T) {
 // invariant 8: an answer that comes after its time-out is never read as the next one's.
 func TestLateStatusIsNotTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		near := map[int]uint16{0: 0xffff}
+		near := map[int]uint64{0: 0xffff}
 		cab := newCabinet(near)
 		bank, line, _ := inBubble(t, cab, Config{Boards: 1, ClosedBit: ClosedIs1, Tries: 2})
 		first := true
@@ -142,7 +142,7 @@ func TestLateStatusIsNotTheNextOne(t *testing.T) {
 			}
 			first = false
 			time.Sleep(700 * time.Millisecond) // answers what it was asked then: closed
-			old := appendStatus(nil, Status{Latch: cab.latch[0]})
+			old := cab.says(0, cab.latch[0], 0)
 			cab.latch[0] = 0xfffe // meanwhile the door is opened by hand
 			return [][]byte{old}
 		}
@@ -158,7 +158,7 @@ func TestLateStatusIsNotTheNextOne(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cab := newCabinet(map[int]uint16{0: 0xffff})
+		cab := newCabinet(map[int]uint64{0: 0xffff})
 		bank, _, _ := inBubble(t, cab, Config{Boards: 1, ClosedBit: ClosedIs1, Tries: 1})
 		poll := func(online bool, silent int) {
 			t.Helper()

@@ -129,4 +129,3 @@ func (b *Bank) asked(device string, frame []byte) (board, lock int, ok bool) {
 	}
 	return 0, 0, false
 }
-

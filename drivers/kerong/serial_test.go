@@ -27,7 +27,7 @@ func TestOverSerial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cab := newCabinet(map[int]uint16{0: 0xffff, 1: 0xffff}).opens()
+	cab := newCabinet(map[int]uint64{0: 0xffff, 1: 0xffff}).opens()
 	run(t, line, func() { cab.serve(first.Master); cab.serve(second.Master) }, func() { first.Unplug(); second.Unplug() })
 
 	got, err := bank.Unlock(t.Context(), 19, time.Time{})
