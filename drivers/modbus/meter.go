@@ -18,6 +18,8 @@ type MeterConfig struct {
 	Protocol Protocol      // "" means RTU
 	Address  int           // unit, 1 to 247
 	Profile  *Profile      // of its model
+	Channel  int           // of a device with several counters, from 1; 0 means 1
+	Site     Site          // what the profile leaves to the site
 	Answer   time.Duration // wait for a whole answer; 0 means 500ms, at most 5s
 	Lateness time.Duration // worst time from request to answer; 0 means the line's, at most 10s
 }
@@ -27,7 +29,10 @@ func (c MeterConfig) Validate() error {
 	c = c.withDefaults()
 	faults := validUnit(c.Device, c.Protocol, c.Address, c.Answer, c.Lateness)
 	if c.Profile == nil {
-		faults = append(faults, errors.New("profile: none; name one"))
+		return errors.Join(append(faults, errors.New("profile: none; name one"))...)
+	}
+	for _, f := range c.Profile.CheckSite(c.Channel, c.Site) {
+		faults = append(faults, f)
 	}
 	return errors.Join(faults...)
 }
@@ -45,12 +50,14 @@ func (c MeterConfig) withDefaults() MeterConfig {
 // Meter is one gas meter. Its methods may be called from any goroutine.
 type Meter struct {
 	*unit
-	profile *Profile
+	layout *layout
 }
 
 var (
 	_ drivers.Meter   = (*Meter)(nil)
 	_ drivers.Watched = (*Meter)(nil)
+	_ bus.Decoder     = (*Meter)(nil)
+	_ bus.Costed      = (*Meter)(nil)
 )
 
 // NewMeter returns the meter that cfg describes, or what Validate finds wrong with it. It sends nothing.
@@ -59,41 +66,67 @@ func NewMeter(line Line, cfg MeterConfig) (*Meter, error) {
 		return nil, fmt.Errorf("%s: %w", cfg.Device, err)
 	}
 	cfg = cfg.withDefaults()
-	return &Meter{newUnit(line, cfg.Device, cfg.Protocol, cfg.Address, cfg.Answer, cfg.Lateness), cfg.Profile}, nil
+	layout, _ := cfg.Profile.place(cfg.Channel, cfg.Site) // it has no faults: Validate asked
+	return &Meter{unit: newUnit(line, cfg.Device, cfg.Protocol, cfg.Address, cfg.Answer, cfg.Lateness), layout: layout}, nil
 }
 
-// Read reads the meter once, by as few requests as its profile allows, each sent once. All of a total comes in one
-// request; the reading's time is that of its answer.
+// Read reads the meter once, by as few requests as its profile allows, each sent once; only a meter that sleeps is asked
+// again when it misses the first. All of a total comes in one request; the reading's time is that of its answer.
 func (m *Meter) Read(ctx context.Context) (drivers.Reading, error) {
-	r, err := m.read(ctx, &tape{called: time.Now()})
+	tape := &tape{called: time.Now()}
+	data, at, err := m.ask(ctx, m.layout.requests[:m.layout.needed], tape)
+	var r drivers.Reading
+	if err == nil {
+		r, err = m.reading(data, at)
+	}
+	r.Raw = tape.frames
 	m.polled(err)
 	return r, err
 }
 
-func (m *Meter) read(ctx context.Context, tape *tape) (drivers.Reading, error) {
-	client := m.client(ctx, manner{priority: bus.Polling, tape: tape})
-	var at time.Time
-	data := make([][]byte, 0, len(m.profile.requests))
-	for i, s := range m.profile.requests {
-		ask := client.ReadHoldingRegisters
-		if s.function == modbus.FuncCodeReadInputRegisters {
-			ask = client.ReadInputRegisters
-		}
-		b, err := ask(uint16(s.address), uint16(s.count))
+// reading decodes what was read; at is when the total's answer was whole.
+func (m *Meter) reading(data [][]byte, at time.Time) (drivers.Reading, error) {
+	r, err := m.layout.decode(data)
+	if err != nil {
+		return drivers.Reading{}, m.fault(err, "")
+	}
+	r.At = at
+	return r, nil
+}
+
+// ask sends requests until one fails. at is when the total's answer was whole.
+func (m *Meter) ask(ctx context.Context, requests []span, tape *tape) (data [][]byte, at time.Time, err error) {
+	for i, s := range requests {
+		b, err := m.registersOf(ctx, s, manner{priority: bus.Polling, tape: tape, asleep: i == 0 && m.layout.Wake > 0})
 		if err != nil {
 			hint := fmt.Sprintf("it does not answer function %d, registers %d to %d: check that it is a %s %s, and its profile %s",
-				s.function, s.address, s.end()-1, m.profile.Vendor, m.profile.Model, m.profile.Name)
-			return drivers.Reading{Raw: tape.frames}, m.fault(err, hint)
+				s.function, s.address, s.end()-1, m.layout.Vendor, m.layout.Model, m.layout.Name)
+			return data, at, m.fault(err, hint)
 		}
-		if i == m.profile.registers[total].in {
+		if i == m.layout.registers[total].in {
 			at = tape.at
 		}
 		data = append(data, b)
 	}
-	r, err := m.profile.decode(data)
-	if err != nil {
-		return drivers.Reading{Raw: tape.frames}, m.fault(err, "")
+	return data, at, nil
+}
+
+// registersOf reads a run of registers.
+func (m *Meter) registersOf(ctx context.Context, s span, how manner) ([]byte, error) {
+	read := func(how manner) ([]byte, error) {
+		client := m.client(ctx, how)
+		if s.function == modbus.FuncCodeReadInputRegisters {
+			return client.ReadInputRegisters(uint16(s.address), uint16(s.count))
+		}
+		return client.ReadHoldingRegisters(uint16(s.address), uint16(s.count))
 	}
-	r.At, r.Raw = at, tape.frames
-	return r, nil
+	if !how.asleep {
+		return read(how)
+	}
+	how.wait = m.layout.Wake
+	b, err := read(how)
+	if errors.Is(err, drivers.ErrSilent) { // it is awake now
+		b, err = read(manner{priority: how.priority, tape: how.tape})
+	}
+	return b, err
 }

@@ -1,21 +1,21 @@
 package modbus
 
 import (
-	"embed"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/ntpc-smart-community/lobby/drivers/bus"
 )
 
 const (
-	maxProfile  = 16 << 10 // bytes; those that ship have 1
+	maxProfile  = 64 << 10 // bytes; those that ship have 4
 	maxFaults   = 100      // named in one text
 	maxRegs     = 125      // of one request
 	maxAddress  = 0xffff   // of a register
 	maxRequests = 16       // in a profile
+	maxChannels = 32       // in a device
+	minWake     = 10 * time.Millisecond
 )
 
 // Profile is the register map of one model of meter (docs/modbus.md 6). It does not change once it is parsed.
@@ -23,46 +23,22 @@ type Profile struct {
 	Name     string
 	Vendor   string
 	Model    string
-	Sources  []string // where the map is from
-	Status   string   // official, verified, unverified, simulated
-	Quantity string   // actual or standard cubic metres
-	Qmax     int64    // litres an hour; 0: not said
+	Sources  []string      // where the map is from
+	Status   string        // official, verified, unverified, simulated
+	Quantity string        // actual or standard cubic metres
+	Qmax     int64         // litres an hour; 0: not said
+	Channels int           // counters in one device, at least 1
+	Wake     time.Duration // of a meter that sleeps and answers only the second request: how long the first's answer is waited for; 0: it does not sleep
 
 	// The line as the maker ships it; zero: not said.
 	Baud     int
 	Parity   bus.Parity
 	StopBits int
 
-	registers map[string]register // by name
-	requests  []span              // what is read, in this order
-}
-
-//go:embed profiles/*.yaml
-var shipped embed.FS
-
-// Profiles lists the names of the profiles that ship with the program, sorted.
-func Profiles() []string {
-	files, err := shipped.ReadDir("profiles")
-	if err != nil {
-		panic(err) // they are part of the program
-	}
-	var names []string
-	for _, f := range files {
-		names = append(names, strings.TrimSuffix(f.Name(), ".yaml"))
-	}
-	return names
-}
-
-// Shipped returns a profile that ships with the program.
-func Shipped(name string) (*Profile, error) {
-	if !slices.Contains(Profiles(), name) {
-		return nil, fmt.Errorf("no profile %q; use one of %s", name, strings.Join(Profiles(), ", "))
-	}
-	b, err := shipped.ReadFile("profiles/" + name + ".yaml")
-	if err != nil {
-		return nil, err
-	}
-	return ParseProfile(name, b)
+	base        int                 // of the first register's number, as the file counts
+	registers   map[string]register // by name, as for channel 1
+	requests    []span              // that the file names
+	transcripts []Transcript
 }
 
 // ParseProfile reads a profile's YAML. Every fault is named, one line each, as name:line:column: path: what; remedy.
@@ -76,25 +52,29 @@ func ParseProfile(name string, yaml []byte) (*Profile, error) {
 	if root.node == nil {
 		return nil, t.err()
 	}
-	f := t.mapping(root, "vendor", "model", "sources", "status", "base", "line", "quantity", "qmax", "requests", "registers")
+	f := t.mapping(root, "vendor", "model", "sources", "status", "base", "line", "quantity", "qmax", "channels", "wake", "requests", "registers", "transcripts")
 	t.need(f, "vendor", "model", "sources", "status", "base", "quantity", "registers")
 	p := &Profile{
 		Name: name, Vendor: t.line(f, "vendor"), Model: t.line(f, "model"),
 		Status:    t.choice(f, "status", "official", "verified", "unverified", "simulated"),
 		Quantity:  t.choice(f, "quantity", "actual", "standard"),
 		Qmax:      t.litres(f, "qmax"),
+		Channels:  int(t.whole(f, "channels", 1, maxChannels)),
+		Wake:      t.duration(f, "wake", minWake, maxAnswer),
+		base:      int(t.whole(f, "base", 0, 1)),
 		registers: map[string]register{},
 	}
 	for _, s := range t.list(f, "sources") {
 		p.Sources = append(p.Sources, t.single(s, "a text of 1 to 200 bytes", isLine))
 	}
 	p.shippedLine(t, f)
-	base := int(t.whole(f, "base", 0, 1))
-	p.readRegisters(t, f, base, p.readRequests(t, f, base))
+	p.readRegisters(t, f, p.readRequests(t, f))
+	if len(t.faults) == 0 {
+		p.readTranscripts(t, f)
+	}
 	if err := t.err(); err != nil {
 		return nil, err
 	}
-	p.plan()
 	return p, nil
 }
 
@@ -115,7 +95,7 @@ func (p *Profile) shippedLine(t *text, f fields) {
 }
 
 // readRequests reads what the device answers in one request though not all of it is used. It returns their places.
-func (p *Profile) readRequests(t *text, f fields, base int) []place {
+func (p *Profile) readRequests(t *text, f fields) []place {
 	list := t.list(f, "requests")
 	if len(list) > maxRequests {
 		t.wrong(f.of["requests"], fmt.Sprintf("%d requests", len(list)), fmt.Sprintf("use at most %d", maxRequests))
@@ -124,7 +104,7 @@ func (p *Profile) readRequests(t *text, f fields, base int) []place {
 	for _, at := range list {
 		r := t.mapping(at, "function", "address", "count")
 		t.need(r, "function", "address", "count")
-		s := t.span(r, base, int(t.whole(r, "count", 1, maxRegs)))
+		s := t.span(r, p.base, int(t.whole(r, "count", 1, maxRegs)), false)
 		for i, o := range p.requests {
 			if s.overlaps(o) {
 				t.wrong(at, fmt.Sprintf("overlaps requests[%d]", i), "let each register be read once")
@@ -135,13 +115,13 @@ func (p *Profile) readRequests(t *text, f fields, base int) []place {
 	return list
 }
 
-// span reads where count registers are.
-func (t *text) span(f fields, base, count int) span {
-	s := span{
-		function: byte(t.whole(f, "function", 3, 4)),
-		address:  int(t.whole(f, "address", int64(base), maxAddress+int64(base))) - base,
-		count:    count,
+// span reads where count registers are. Of a site's only the function is known.
+func (t *text) span(f fields, base, count int, site bool) span {
+	s := span{function: byte(t.whole(f, "function", 3, 4)), count: count}
+	if site {
+		return s
 	}
+	s.address = int(t.whole(f, "address", int64(base), maxAddress+int64(base))) - base
 	if s.end() > maxAddress+1 {
 		t.wrong(f.of["address"], fmt.Sprintf("%d registers from here end behind the last one", count), "use a lower address")
 	}

@@ -47,7 +47,7 @@ func (d *Door) Release(ctx context.Context, hold time.Duration, notAfter time.Ti
 		}
 		return r
 	}
-	m := manner{priority: bus.Actuation, notAfter: notAfter, tape: tape}
+	m := manner{priority: bus.Actuation, notAfter: notAfter, proven: true, tape: tape}
 	err := d.switchOn(ctx, m, units)
 	if tape.sent.IsZero() || refused(err) {
 		return done(false), d.fault(err, d.noSuchOutput())
@@ -55,7 +55,7 @@ func (d *Door) Release(ctx context.Context, hold time.Duration, notAfter time.Ti
 	if err == nil {
 		return done(true), nil
 	}
-	m.notAfter = time.Time{}
+	m.notAfter, m.proven = time.Time{}, false
 	client := d.client(context.WithoutCancel(ctx), m)
 	for range readBacks {
 		if !time.Now().Before(tape.sent.Add(units * flashUnit)) {
@@ -82,6 +82,9 @@ func (d *Door) switchOn(ctx context.Context, m manner, units time.Duration) erro
 		address, value = flashBase+address, uint16(units)
 	}
 	err := d.writeCoil(ctx, m, address, value)
+	if errors.Is(err, drivers.ErrUnproven) && m.tape.sent.IsZero() {
+		err = d.prove(ctx, m, func() error { return d.writeCoil(ctx, m, address, value) })
+	}
 	if m.tape.sent.IsZero() {
 		if err == nil {
 			err = errors.New("line took the frame without sending it")
@@ -92,6 +95,22 @@ func (d *Door) switchOn(ctx context.Context, m manner, units time.Duration) erro
 		d.endAt(m.tape.sent.Add(units * flashUnit))
 	}
 	return err
+}
+
+// prove reads the door once, so that the line knows who answers on it, and then does what it refused: nothing was sent the
+// first time (invariant 5).
+func (d *Door) prove(ctx context.Context, m manner, again func() error) error {
+	look := &tape{called: m.tape.called}
+	_, err := d.read(ctx, manner{priority: m.priority, notAfter: m.notAfter, tape: look})
+	m.tape.frames = append(m.tape.frames, look.frames...)
+	d.polled(err)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: it was asked: %w", drivers.ErrUnproven, err)
+	case d.isRetired():
+		return fmt.Errorf("%w: the door is configured anew", drivers.ErrGone)
+	}
+	return again()
 }
 
 // refused tells whether the module said that it did not do what it was asked. Other exceptions leave it open.

@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,8 @@ type Line interface {
 type unit struct {
 	line     Line
 	place    string // for errors: "meter/m-101: unit 7"
+	source   string // for the line: "modbus unit 7"
+	address  byte
 	protocol Protocol
 	packager modbus.Packager // builds and reads frames; never connected
 	match    func(req []byte) bus.Matcher
@@ -58,7 +61,7 @@ type unit struct {
 
 func newUnit(line Line, device string, p Protocol, address int, answer, lateness time.Duration) *unit {
 	u := &unit{
-		line: line, place: fmt.Sprintf("%s: unit %d", device, address), protocol: p, answer: answer, lateness: lateness,
+		line: line, place: fmt.Sprintf("%s: unit %d", device, address), source: fmt.Sprintf("modbus unit %d", address), address: byte(address), protocol: p, answer: answer, lateness: lateness,
 		health: drivers.Health{Device: device, Error: "not asked yet"},
 	}
 	if p == TCP {
@@ -92,6 +95,9 @@ func validUnit(device string, p Protocol, address int, answer, lateness time.Dur
 type manner struct {
 	priority bus.Priority
 	notAfter time.Time
+	proven   bool          // only to a device that has answered on this port
+	wait     time.Duration // for the answer; 0: the unit's
+	asleep   bool          // it may sleep: its silence is no fault
 	tape     *tape
 }
 
@@ -133,11 +139,13 @@ func (u *unit) client(ctx context.Context, m manner) modbus.Client {
 // send carries one frame over the line, once.
 func (u *unit) send(ctx context.Context, m manner, req []byte) (bus.Answer, error) {
 	a, err := u.line.Do(ctx, bus.Request{
-		Device: u.health.Device, Priority: m.priority, Frame: req, Match: u.match(req),
-		Timeout: u.answer, Lateness: u.lateness, NotAfter: m.notAfter,
+		Device: u.health.Device, Source: u.source, Priority: m.priority, Frame: req, Match: u.match(req),
+		Timeout: cmp.Or(m.wait, u.answer), Lateness: u.lateness, NotAfter: m.notAfter, Proven: m.proven,
 	})
 	m.tape.add(req, a)
-	u.heard(a, err)
+	if !m.asleep || err == nil {
+		u.heard(a, err)
+	}
 	return a, err
 }
 

@@ -2,64 +2,115 @@ package modbus
 
 import (
 	"fmt"
-	"math"
-	"math/bits"
+	"math/big"
 	"slices"
 
 	"github.com/ntpc-smart-community/lobby/drivers"
 )
 
+// maxStep is by how many litres a float may go forward and still be a reading.
+const maxStep = 10
+
 // decode turns what the requests brought into a reading; data[i] answers requests[i]. Whatever is no value of this model
 // is drivers.ErrValue.
-func (p *Profile) decode(data [][]byte) (drivers.Reading, error) {
-	r := drivers.Reading{Qmax: p.Qmax}
-	sum := p.registers[total]
-	count, err := p.number(total, data)
-	if err != nil {
-		return r, err
-	}
-	if sum.rollover > 0 && count >= sum.rollover {
-		return r, p.bad(total, fmt.Sprintf("%d, though it rolls over at %d", count, sum.rollover))
-	}
-	factor := uint64(1)
-	if reg, read := p.registers[scale]; read {
-		if factor, err = p.number(scale, data); err != nil {
-			return r, err
-		}
-		if factor == 0 || reg.values != nil && !slices.Contains(reg.values, factor) {
-			return r, p.bad(scale, fmt.Sprint(factor))
-		}
-	}
-	var fits, ends bool
-	r.Litres, fits = litres(count, factor, sum.num, sum.den)
-	r.Range, ends = litres(sum.rollover, factor, sum.num, sum.den)
-	if !fits || !ends {
-		return r, p.bad(total, fmt.Sprintf("%d counts of %d times %d/%d litres", count, factor, sum.num, sum.den))
-	}
-	if reg, read := p.registers[serial]; read {
-		n, err := p.number(serial, data)
+func (l *layout) decode(data [][]byte) (drivers.Reading, error) {
+	r := drivers.Reading{Qmax: l.Qmax}
+	if reg, read := l.registers[model]; read {
+		n, err := l.number(model, data)
 		if err != nil {
 			return r, err
 		}
-		r.Serial = fmt.Sprintf("%0*d", reg.kind.digits, n)
+		if !slices.Contains(reg.values, n.Num().Uint64()) {
+			return r, l.bad(model, fmt.Sprintf("%s, and it should read %v", n.RatString(), reg.values))
+		}
 	}
-	r.Flags, err = p.flags(data)
+	per, err := l.perCount(total, data)
+	if err != nil {
+		return r, err
+	}
+	if r.Litres, err = l.volume(total, per, data); err != nil {
+		return r, err
+	}
+	end := new(big.Rat).Mul(per, ratio(l.registers[total].rollover, 1))
+	if whole, ok := floor(end); ok && end.IsInt() { // where it ends between two litres, nobody knows its range
+		r.Range = whole
+	}
+	if reg, read := l.registers[serial]; read {
+		n, err := l.number(serial, data)
+		if err != nil {
+			return r, err
+		}
+		r.Serial = fmt.Sprintf("%0*d", reg.kind.digits, n.Num())
+	}
+	r.Flags, err = l.flags(data)
 	return r, err
 }
 
+// perCount is how many litres a count of a total is, with what the device says of it.
+func (l *layout) perCount(name string, data [][]byte) (*big.Rat, error) {
+	per := l.registers[name].litres
+	by := map[string][]string{total: {scale, divisor}, second: {secondScale}}
+	for _, other := range by[name] {
+		reg, read := l.registers[other]
+		if !read {
+			continue
+		}
+		n, err := l.number(other, data)
+		if err != nil {
+			return nil, err
+		}
+		if n.Sign() <= 0 || reg.values != nil && !slices.Contains(reg.values, n.Num().Uint64()) {
+			return nil, l.bad(other, n.RatString())
+		}
+		if other == divisor {
+			n = new(big.Rat).Inv(n)
+		}
+		per = new(big.Rat).Mul(per, n)
+	}
+	return per, nil
+}
+
+// volume is a total in litres, rounded down.
+func (l *layout) volume(name string, per *big.Rat, data [][]byte) (int64, error) {
+	reg := l.registers[name]
+	count, err := l.number(name, data)
+	switch {
+	case err != nil:
+		return 0, err
+	case count.Sign() < 0:
+		return 0, l.bad(name, count.RatString()+", and no total is below nothing")
+	case reg.rollover > 0 && count.Cmp(ratio(reg.rollover, 1)) >= 0:
+		return 0, l.bad(name, fmt.Sprintf("%s, though it rolls over at %d", count.FloatString(0), reg.rollover))
+	}
+	if reg.kind.form == float {
+		step := floatStep(straight(reg.order, l.bytes(name, data)))
+		if step.Mul(step, per); step.Cmp(ratio(maxStep, 1)) > 0 {
+			return 0, l.bad(name, fmt.Sprintf("a float32 that goes forward by %s litres at a time (read a whole number of the meter instead: docs/modbus.md 6)", step.FloatString(0)))
+		}
+	}
+	n, ok := floor(new(big.Rat).Mul(count, per))
+	if !ok {
+		return 0, l.bad(name, fmt.Sprintf("%s counts of %s litres", count.RatString(), per.RatString()))
+	}
+	return n, nil
+}
+
 // flags are the names of the status bits that are set.
-func (p *Profile) flags(data [][]byte) ([]string, error) {
-	reg, read := p.registers[status]
-	if !read || reg.absent && allFF(reg.bytes(p, data)) {
+func (l *layout) flags(data [][]byte) ([]string, error) {
+	reg, read := l.registers[status]
+	if !read {
 		return nil, nil
 	}
-	n, err := p.number(status, data)
+	if reg.absent && allFF(l.bytes(status, data)) {
+		return nil, nil
+	}
+	n, err := l.number(status, data)
 	if err != nil {
 		return nil, err
 	}
 	var set []string
 	for bit, name := range reg.bits {
-		if name != "" && n>>bit&1 == 1 {
+		if name != "" && n.Num().Bit(bit) == 1 {
 			set = append(set, name)
 		}
 	}
@@ -67,67 +118,29 @@ func (p *Profile) flags(data [][]byte) ([]string, error) {
 }
 
 // number reads one register of the map.
-func (p *Profile) number(name string, data [][]byte) (uint64, error) {
-	reg := p.registers[name]
-	b := reg.bytes(p, data)
+func (l *layout) number(name string, data [][]byte) (*big.Rat, error) {
+	reg := l.registers[name]
+	b := l.bytes(name, data)
 	if reg.absent && allFF(b) {
-		return 0, p.bad(name, "absent (all bits set)")
+		return nil, l.bad(name, "absent (all bits set)")
 	}
-	n, ok := reg.kind.value(reg.straight(b))
-	if !ok {
-		return 0, p.bad(name, fmt.Sprintf("% x, which are no digits", b))
+	n, why := reg.kind.value(straight(reg.order, b), reg.fraction)
+	if why != "" {
+		return nil, l.bad(name, fmt.Sprintf("% x, which %s", b, why))
 	}
 	return n, nil
 }
 
 // bad says what a register reads that it should not.
-func (p *Profile) bad(name, what string) error {
-	reg := p.registers[name]
+func (l *layout) bad(name, what string) error {
+	reg := l.registers[name]
 	return fmt.Errorf("%w: %s (function %d, register %d) reads %s: check that it is a %s %s, and its profile %s",
-		drivers.ErrValue, name, reg.function, reg.address, what, p.Vendor, p.Model, p.Name)
+		drivers.ErrValue, name, reg.function, reg.address, what, l.Vendor, l.Model, l.Name)
 }
 
-// bytes are the register's bytes as they came.
-func (r register) bytes(p *Profile, data [][]byte) []byte {
-	from := 2 * (r.address - p.requests[r.in].address)
+// bytes are a register's bytes as they came.
+func (l *layout) bytes(name string, data [][]byte) []byte {
+	r := l.registers[name]
+	from := 2 * (r.address - l.requests[r.in].address)
 	return data[r.in][from : from+2*r.count]
-}
-
-// straight puts bytes as they came in order, highest first.
-func (r register) straight(b []byte) []byte {
-	out := make([]byte, len(b))
-	for i, letter := range []byte(r.order) {
-		out[letter-'A'] = b[i]
-	}
-	return out
-}
-
-// value reads a number, highest byte first. It is not ok when a digit is none.
-func (k kind) value(b []byte) (n uint64, ok bool) {
-	for _, x := range b {
-		if k.digits == 0 {
-			n = n<<8 | uint64(x)
-			continue
-		}
-		if x>>4 > 9 || x&0xf > 9 {
-			return 0, false
-		}
-		n = n*100 + uint64(x>>4)*10 + uint64(x&0xf)
-	}
-	return n, true
-}
-
-func allFF(b []byte) bool {
-	return !slices.ContainsFunc(b, func(x byte) bool { return x != 0xff })
-}
-
-// litres is count × factor × num/den, rounded down, exactly. It is not ok when it does not fit.
-func litres(count, factor, num, den uint64) (n int64, ok bool) {
-	over, counts := bits.Mul64(count, factor)
-	hi, lo := bits.Mul64(counts, num)
-	if over != 0 || hi >= den {
-		return 0, false
-	}
-	q, _ := bits.Div64(hi, lo, den)
-	return int64(q), q <= math.MaxInt64
 }

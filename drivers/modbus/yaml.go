@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -210,4 +211,16 @@ func (t *text) whole(f fields, key string, least, most int64) int64 {
 		return true
 	})
 	return n
+}
+
+// duration reads a time such as 300ms, from least to most. A missing one is 0.
+func (t *text) duration(f fields, key string, least, most time.Duration) (d time.Duration) {
+	t.value(f, key, fmt.Sprintf("a time from %v to %v, such as 300ms", least, most), func(s string) bool {
+		n, err := time.ParseDuration(s)
+		if err == nil && n >= least && n <= most {
+			d = n
+		}
+		return d > 0
+	})
+	return d
 }
