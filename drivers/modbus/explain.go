@@ -32,19 +32,12 @@ type RegisterValue struct {
 // Examine reads the meter once like Read, and with it what its profile only explains. The values are those that came, even
 // where they make no reading.
 func (m *Meter) Examine(ctx context.Context) (drivers.Reading, []RegisterValue, error) {
-	tape := &tape{called: time.Now()}
-	data, at, err := m.ask(ctx, m.layout.requests, tape)
-	lost := ""
-	if err != nil {
-		lost = err.Error()
+	r, data, lost, err := m.read(ctx, m.layout.requests)
+	why := ""
+	if lost != nil {
+		why = lost.Error()
 	}
-	var r drivers.Reading
-	if len(data) >= m.layout.needed { // what only explains may be refused
-		r, err = m.reading(data, at)
-	}
-	r.Raw = tape.frames
-	m.polled(err)
-	return r, m.layout.explain(data, lost), err
+	return r, m.layout.explain(data, why), err
 }
 
 // explain says what each register means. What data lacks is nil or beyond its end: of that it says lost, and nothing if

@@ -73,25 +73,26 @@ func NewMeter(line Line, cfg MeterConfig) (*Meter, error) {
 // Read reads the meter once, by as few requests as its profile allows, each sent once; only a meter that sleeps is asked
 // again when it misses the first. All of a total comes in one request; the reading's time is that of its answer.
 func (m *Meter) Read(ctx context.Context) (drivers.Reading, error) {
-	tape := &tape{called: time.Now()}
-	data, at, err := m.ask(ctx, m.layout.requests[:m.layout.needed], tape)
-	var r drivers.Reading
-	if err == nil {
-		r, err = m.reading(data, at)
-	}
-	r.Raw = tape.frames
-	m.polled(err)
+	r, _, _, err := m.read(ctx, m.layout.requests[:m.layout.needed])
 	return r, err
 }
 
-// reading decodes what was read; at is when the total's answer was whole.
-func (m *Meter) reading(data [][]byte, at time.Time) (drivers.Reading, error) {
-	r, err := m.layout.decode(data)
-	if err != nil {
-		return drivers.Reading{}, m.fault(err, "")
+// read asks requests and decodes what they brought. lost is why the last of data are missing: what only explains may be.
+func (m *Meter) read(ctx context.Context, requests []span) (r drivers.Reading, data [][]byte, lost, err error) {
+	tape := &tape{called: time.Now()}
+	data, at, lost := m.ask(ctx, requests, tape)
+	if err = lost; len(data) >= m.layout.needed {
+		r, err = m.layout.decode(data)
+		err = m.fault(err, "")
 	}
-	r.At = at
-	return r, nil
+	if err != nil {
+		r = drivers.Reading{}
+	} else {
+		r.At = at
+	}
+	r.Raw = tape.frames
+	m.polled(err)
+	return r, data, lost, err
 }
 
 // ask sends requests until one fails. at is when the total's answer was whole.
