@@ -14,6 +14,7 @@ type Kind string
 // The kinds.
 const (
 	Lines  Kind = "lines"
+	Banks  Kind = "banks"
 	Boards Kind = "boards"
 	Locks  Kind = "locks"
 	Meters Kind = "meters"
@@ -91,12 +92,12 @@ type Action struct {
 	do     func(b *Building, t Target, o Options) error
 	now    func(s subject) *Options // of a fault: how it is on; nil: it is off
 	fits   func(s subject) bool     // the target can have it; nil: every one of its kind
-	shared bool                     // of a door: its relay module's, which its other doors have too
+	shared func(s subject) string   // what the fault is of, where several targets share it; nil: the target's own
 }
 
 // Actions is the table of all that can be done to a building.
 func Actions() []Action {
-	return slices.Concat(lineActions(), boardActions(), lockActions(), meterActions(), doorActions())
+	return slices.Concat(lineActions(), bankActions(), boardActions(), lockActions(), meterActions(), doorActions())
 }
 
 // actionOf finds an action by its name.
@@ -210,6 +211,7 @@ func (s Switch) Press() (do string, o Options) {
 type subject struct {
 	Target
 	line  *LineState
+	bank  *BankState
 	board *BoardState
 	lock  *LockState
 	meter *MeterState
@@ -220,7 +222,9 @@ func (s State) subjects() (out []subject) {
 	for i := range s.Lines {
 		out = append(out, subject{Target: Target{Kind: Lines, Name: s.Lines[i].Name}, line: &s.Lines[i]})
 	}
-	for _, k := range s.Banks {
+	for n := range s.Banks {
+		k := &s.Banks[n]
+		out = append(out, subject{Target: Target{Kind: Banks, Name: k.Name}, bank: k})
 		for i := range k.Boards {
 			out = append(out, subject{Target: Target{Boards, k.Name, k.Boards[i].Address}, board: &k.Boards[i]})
 		}
@@ -237,7 +241,7 @@ func (s State) subjects() (out []subject) {
 	return out
 }
 
-// Targets are all that can be touched: lines, boards and locks bank by bank, meters, doors.
+// Targets are all that can be touched: lines, banks each with its boards and locks, meters, doors.
 func (s State) Targets() (out []Target) {
 	for _, x := range s.subjects() {
 		out = append(out, x.Target)
@@ -271,20 +275,20 @@ func (x subject) switches(all []Action) (out []Switch) {
 	return out
 }
 
-// FaultsOn is the number of faults that are switched on; those that doors share with their module count once.
+// FaultsOn is the number of faults that are switched on; those that targets share count once.
 func (s State) FaultsOn() int {
-	n, all, modules := 0, Actions(), map[string]bool{}
+	n, all, shared := 0, Actions(), map[string]bool{}
 	for _, x := range s.subjects() {
 		for _, w := range x.switches(all) {
 			if !w.On {
 				continue
 			}
-			if w.Action.shared {
-				shared := x.door.module() + " " + w.Action.Name
-				if modules[shared] {
+			if w.Action.shared != nil {
+				of := w.Action.Name + " of " + w.Action.shared(x)
+				if shared[of] {
 					continue
 				}
-				modules[shared] = true
+				shared[of] = true
 			}
 			n++
 		}

@@ -98,3 +98,40 @@ func TestOptionsOutOfRange(t *testing.T) {
 		t.Errorf("%d faults are on after refusals", n)
 	}
 }
+
+// Banks of one supply brown out together, whatever they speak, and that is one fault.
+func TestBanksOfOneSupply(t *testing.T) {
+	r := start(t, `name: supply
+seed: 7
+lines: [{name: rs485-a, baud: 115200}, {name: rs485-b, baud: 115200}]
+banks:
+  - {name: A, line: rs485-a, supply: psu, closed_bit: 1, boards: [{address: 3, locks: 2}], columns: [[1 S, 2 S]]}
+  - name: B
+    line: rs485-b
+    supply: psu
+    protocol: kerong-b
+    codes: {status: 0x60, open: 0x61, ok: 0x75}
+    closed_bit: 1
+    boards: [{address: 0, locks: 1}]
+    columns: [[1 S]]
+`)
+	p := r.port()
+	if err := r.Touch(Target{Kind: Banks, Name: "B"}, "brown-out", Options{Rate: new(1.0)}); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.State(); s.FaultsOn() != 1 || s.Banks[0].BrownOut != 1 {
+		t.Errorf("%d faults, A's supply %v; want one, which both have", s.FaultsOn(), s.Banks[0].BrownOut)
+	}
+	say(t, p, "\x02\x30\x31\x03\x66", 0)
+	r.until("the boards of both banks reset", func(s State) bool { return s.Banks[0].Boards[0].Resets && s.Banks[1].Boards[0].Resets })
+	if s := r.State(); s.Banks[1].Collapses != 1 || s.Pulses != 1 {
+		t.Errorf("%d collapses, %d pulses; want one of each", s.Banks[1].Collapses, s.Pulses)
+	}
+	chain, err := r.Chain("B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := chain.Explain([]byte("\x02\x00\x00\x75\x06\xff\xff\xff\xff\xff\xff\x77")).EN; got != "board 0: all latched" {
+		t.Errorf("bank B understands %q", got)
+	}
+}

@@ -32,7 +32,7 @@ func (b *Building) apiRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/wire", b.apiWire)
 	touchRoutes(mux, "/api/", b.apiTouch)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, fmt.Errorf("%s %s: %w: the API has GET /api/state and /api/wire, POST /api/locks, /api/boards, /api/meters, /api/doors and /api/lines", r.Method, r.URL.Path, ErrNotFound))
+		refuse(w, fmt.Errorf("%s %s: %w: the API has GET /api/state and /api/wire, POST /api/lines, /api/banks, /api/boards, /api/locks, /api/meters and /api/doors", r.Method, r.URL.Path, ErrNotFound))
 	})
 }
 
@@ -98,7 +98,7 @@ func (b *Building) touch(r *http.Request, o Options) error {
 
 // touchRoutes adds an address for each kind of target below prefix.
 func touchRoutes(mux *http.ServeMux, prefix string, h http.HandlerFunc) {
-	for _, k := range []Kind{Lines, Boards, Locks, Meters, Doors} {
+	for _, k := range []Kind{Lines, Banks, Boards, Locks, Meters, Doors} {
 		path := "/{name}/{action}"
 		if k.numbered() {
 			path = "/{name}/{number}/{action}"

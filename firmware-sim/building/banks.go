@@ -50,10 +50,14 @@ func (b *Bank) fill() { b.Protocol = cmp.Or(b.Protocol, kerongA) }
 
 // limits are the highest board number and the most locks of a board, by protocol.
 func (b Bank) limits() (board, locks int) {
+	return b.dialect().Limits()
+}
+
+func (b Bank) dialect() kerong.Dialect {
 	if b.Protocol == kerongB {
-		return 99, 48
+		return kerong.B
 	}
-	return kerong.MaxBoards - 1, kerong.LocksPerBoard
+	return kerong.A
 }
 
 func (c *checker) bank(at string, b Bank) {
@@ -133,8 +137,8 @@ type bank struct {
 	chain *kerong.Chain
 }
 
-func (b Bank) build(on Line) *bank {
-	k := &bank{Bank: b, on: on, cells: b.front(), sizes: map[int]Size{}, chain: kerong.New(b.chain())}
+func (b Bank) build(on Line, supply *kerong.Supply) *bank {
+	k := &bank{Bank: b, on: on, cells: b.front(), sizes: map[int]Size{}, chain: kerong.New(b.chain(supply))}
 	for _, column := range k.cells {
 		for _, cell := range column {
 			k.sizes[cell.Lock] = cell.Size
@@ -143,10 +147,14 @@ func (b Bank) build(on Line) *bank {
 	return k
 }
 
-func (b Bank) chain() kerong.Config {
+func (b Bank) chain(supply *kerong.Supply) kerong.Config {
 	cfg := kerong.Config{
+		Dialect: b.dialect(), Supply: supply,
 		ClosedBit: *b.ClosedBit, ItemSensors: b.ItemSensors, Pulse: b.Pulse,
 		AnswersUnlock: b.AnswersUnlock, IgnoresSum: b.IgnoresSum, BusySilent: b.BusySilent,
+	}
+	if b.Codes != nil {
+		cfg.Codes = kerong.Codes{Status: byte(b.Codes.Status), Open: byte(b.Codes.Open), OK: byte(b.Codes.OK)}
 	}
 	for _, board := range b.Boards {
 		cfg.Boards = append(cfg.Boards, kerong.Board(board))

@@ -7,6 +7,7 @@
 package building
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
 	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
 	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
 )
@@ -46,8 +48,13 @@ type wired struct {
 func Open(cfg Config, dir string) (*Building, error) {
 	b := &Building{cfg: cfg, log: line.NewLog(logged), viewers: make(chan struct{}, maxViewers)}
 	banks, slaves := map[string]chained{}, map[string][]modbus.Slave{}
-	for _, c := range cfg.Banks {
-		k := c.build(cfg.on(c.Line))
+	supplies := map[string]*kerong.Supply{}
+	for i, c := range cfg.Banks {
+		name := cmp.Or(c.Supply, "bank "+c.Name)
+		if supplies[name] == nil {
+			supplies[name] = kerong.NewSupply(cfg.Seed + uint64(i))
+		}
+		k := c.build(cfg.on(c.Line), supplies[name])
 		b.banks, banks[c.Line] = append(b.banks, k), append(banks[c.Line], k)
 	}
 	for _, g := range cfg.Meters {

@@ -84,7 +84,9 @@ func answerActions(k Kind, do func(string) func(*Building, Target, Options) erro
 	}
 	for i := range out {
 		out[i].Kind, out[i].Fault, out[i].Undo, out[i].do = k, true, out[i].Name, do(out[i].Name)
-		out[i].shared = k == Doors
+		if k == Doors {
+			out[i].shared = func(s subject) string { return s.door.module() }
+		}
 	}
 	return out
 }

@@ -23,6 +23,11 @@ type Counts struct {
 	Pulses      uint64 `json:"pulses"`       // times a latch was energised
 	Openings    uint64 `json:"openings"`     // times a pulse opened a closed latch
 	KeyOpenings uint64 `json:"key_openings"` // times the mechanical key did
+	Forced      uint64 `json:"forced"`       // times a compartment was forced open
+}
+
+func (c Counts) plus(o Counts) Counts {
+	return Counts{c.Pulses + o.Pulses, c.Openings + o.Openings, c.KeyOpenings + o.KeyOpenings, c.Forced + o.Forced}
 }
 
 // BankState is one bank.
@@ -31,7 +36,11 @@ type BankState struct {
 	Line        string       `json:"line"`
 	ClosedBit   int          `json:"closed_bit"`
 	ItemSensors bool         `json:"item_sensors"`
-	Overlaps    uint64       `json:"overlaps"` // pulses given while another latch of the bank was energised
+	Protocol    string       `json:"protocol"`
+	Supply      string       `json:"supply"`    // its power supply, which banks of the same name share; empty: its own
+	BrownOut    float64      `json:"brown_out"` // chance of a pulse to make the supply collapse
+	Collapses   uint64       `json:"collapses"` // of the supply
+	Overlaps    uint64       `json:"overlaps"`  // pulses given while another latch of the supply was energised
 	Boards      []BoardState `json:"boards"`
 	Locks       []LockState  `json:"locks"`
 	Counts
@@ -41,7 +50,8 @@ type BankState struct {
 type BoardState struct {
 	Address int               `json:"address"`
 	Locks   int               `json:"locks"`
-	Fault   kerong.BoardFault `json:"fault"` // "", mute or dead
+	Fault   kerong.BoardFault `json:"fault"`  // "", mute or dead
+	Resets  bool              `json:"resets"` // silent, because its supply has just collapsed
 }
 
 // LockState is one compartment.
@@ -54,6 +64,7 @@ type LockState struct {
 	Item  bool   `json:"item"`  // something is inside, seen by a sensor or not
 	Stuck bool   `json:"stuck"`
 	Slow  int64  `json:"slow_ms"`
+	Lies  bool   `json:"lies"` // its item sensor
 	Counts
 }
 
@@ -104,23 +115,27 @@ func (b *Building) State() State {
 	for _, k := range b.banks {
 		bank := k.state()
 		s.Banks = append(s.Banks, bank)
-		s.Pulses, s.Openings, s.KeyOpenings = s.Pulses+bank.Pulses, s.Openings+bank.Openings, s.KeyOpenings+bank.KeyOpenings
+		s.Counts = s.plus(bank.Counts)
 	}
 	return s
 }
 
 func (k *bank) state() BankState {
-	s := BankState{Name: k.Name, Line: k.Line, ClosedBit: *k.ClosedBit, ItemSensors: k.ItemSensors, Overlaps: k.chain.Overlaps()}
-	faults := k.chain.BoardFaults()
+	supply := k.chain.Supply()
+	s := BankState{
+		Name: k.Name, Line: k.Line, ClosedBit: *k.ClosedBit, ItemSensors: k.ItemSensors, Protocol: k.Protocol, Supply: k.Bank.Supply,
+		BrownOut: supply.BrownOut(), Collapses: supply.Collapses(), Overlaps: k.chain.Overlaps(),
+	}
+	faults, resets := k.chain.BoardFaults(), k.chain.Resetting()
 	for _, board := range k.Boards {
-		s.Boards = append(s.Boards, BoardState{Address: board.Address, Locks: board.Locks, Fault: faults[board.Address]})
+		s.Boards = append(s.Boards, BoardState{Address: board.Address, Locks: board.Locks, Fault: faults[board.Address], Resets: resets[board.Address]})
 	}
 	for _, l := range k.chain.Locks() {
 		s.Locks = append(s.Locks, LockState{
 			Lock: l.Number, Size: k.sizes[l.Number], Board: l.Board, Latch: openOrClosed(l.LatchOpen), Door: openOrClosed(l.DoorOpen),
-			Item: l.Item, Stuck: l.Stuck, Slow: l.Slow.Milliseconds(), Counts: Counts(l.Counts),
+			Item: l.Item, Stuck: l.Stuck, Slow: l.Slow.Milliseconds(), Lies: l.Lies, Counts: Counts(l.Counts),
 		})
-		s.Pulses, s.Openings, s.KeyOpenings = s.Pulses+l.Counts.Pulses, s.Openings+l.Counts.Openings, s.KeyOpenings+l.Counts.KeyOpenings
+		s.Counts = s.plus(Counts(l.Counts))
 	}
 	return s
 }

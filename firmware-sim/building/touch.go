@@ -1,6 +1,7 @@
 package building
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -94,6 +95,7 @@ func lockActions() []Action {
 		deed("close", "關上門", "Close door", (*kerong.Chain).CloseDoor),
 		deed("put", "放入物品", "Put something in", (*kerong.Chain).Put),
 		deed("take", "取出物品", "Take it out", (*kerong.Chain).Take),
+		deed("force", "撬門", "Force open", (*kerong.Chain).Force),
 		stick,
 		deed("unstick", "門鎖修好", "Free the latch", func(c *kerong.Chain, n int) error { return c.Stick(n, false) }),
 		{
@@ -107,7 +109,34 @@ func lockActions() []Action {
 				return &Options{MS: &s.lock.Slow}
 			},
 		},
+		{
+			Kind: Locks, Name: "sensor-lies", ZH: "物品感測器說反話", EN: "Item sensor lies", Fault: true, Takes: onOff(),
+			Undo: "sensor-lies", Off: Options{On: new(false)},
+			do:  act(func(c *kerong.Chain, n int, o Options) error { return c.Lie(n, o.on()) }),
+			now: func(s subject) *Options { return whenOn(s.lock.Lies) },
+		},
 	}
+}
+
+func bankActions() []Action {
+	return []Action{{
+		Kind: Banks, Name: "brown-out", ZH: "電源撐不住", EN: "Supply collapses", Fault: true, Takes: []Option{rate(1)},
+		Click: Options{Rate: new(0.2)}, Undo: "brown-out", Off: Options{Rate: new(0.0)},
+		do: func(b *Building, t Target, o Options) error {
+			c, err := b.Chain(t.Name)
+			if err == nil {
+				c.Supply().SetBrownOut(*o.Rate)
+			}
+			return err
+		},
+		now: func(s subject) *Options {
+			if s.bank.BrownOut == 0 {
+				return nil
+			}
+			return &Options{Rate: &s.bank.BrownOut}
+		},
+		shared: func(s subject) string { return cmp.Or(s.bank.Supply, "bank "+s.bank.Name) },
+	}}
 }
 
 func boardActions() []Action {

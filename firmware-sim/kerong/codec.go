@@ -27,8 +27,9 @@ const (
 
 // request is one frame from the host whose shape is right. Its sum may still be wrong.
 type request struct {
-	board, lock int // from ADDR; lock counts from 0
-	cmd         byte
+	board, lock int  // from ADDR; lock counts from 0
+	cmd         byte // as dialect A has it
+	all         bool // of every board
 	data        []byte
 	sumOK       bool
 }
@@ -84,7 +85,7 @@ func cut(b []byte) (junk, n int) {
 // parseRequest reads a frame that cut has found.
 func parseRequest(b []byte) request {
 	return request{
-		board: int(b[1] >> 4), lock: int(b[1] & 0x0f), cmd: b[2], data: b[3 : len(b)-2],
+		board: int(b[1] >> 4), lock: int(b[1] & 0x0f), cmd: b[2], data: b[3 : len(b)-2], all: b[1]>>4 == broadcast,
 		sumOK: b[len(b)-1] == sum(b[:len(b)-1]),
 	}
 }

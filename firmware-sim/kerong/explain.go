@@ -3,6 +3,7 @@ package kerong
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ func (c *Chain) explainRequest(r request, frame []byte) line.Meaning {
 
 func (c *Chain) asked(r request) line.Meaning {
 	zh, en := fmt.Sprintf(" %d 號板", r.board), fmt.Sprintf("board %d", r.board)
-	if r.board == broadcast {
+	if r.all {
 		zh, en = "全部的板", "every board"
 	}
 	switch r.cmd {
@@ -62,26 +63,37 @@ func (c *Chain) askedUnlock(r request) line.Meaning {
 
 // Explain says what bytes on their way to the host mean. It is a method of line.Device.
 func (c *Chain) Explain(b []byte) line.Meaning {
+	if len(b) > 1 && b[len(b)-1] != sum(b[:len(b)-1]) {
+		return wrongSum(b, false)
+	}
+	if c.cfg.Dialect == B {
+		board, latch, status, ok := c.cfg.Codes.parseAnswer(b)
+		switch {
+		case !ok:
+			return noFrame()
+		case !status:
+			return line.Meaning{ZH: fmt.Sprintf("%d 號板收到開門指令", board), EN: fmt.Sprintf("board %d has taken the unlock", board)}
+		}
+		return c.explainStatus(board, latch, 0)
+	}
 	switch {
-	case len(b) == 7 && b[2] == rspPulse && b[6] == sum(b[:6]):
+	case len(b) == 7 && b[2] == rspPulse:
 		d := time.Duration(binary.BigEndian.Uint16(b[3:])) * pulseUnit
 		return line.Meaning{ZH: fmt.Sprintf("%d 號板通電 %v", b[1]>>4, d), EN: fmt.Sprintf("board %d: pulse %v", b[1]>>4, d)}
-	case len(b) > 1 && b[len(b)-1] != sum(b[:len(b)-1]):
-		return wrongSum(b, false)
 	case len(b) != 9 || b[0] != stx || b[7] != etx || b[2] != rspStatus && b[2] != rspStatusAll:
-		return line.Meaning{ZH: "不成一格", EN: "no frame", Bad: true}
+		return noFrame()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, at := range c.boards {
-		if at.Address == int(b[1]>>4) {
-			return c.explainStatus(at, binary.LittleEndian.Uint16(b[3:]), binary.LittleEndian.Uint16(b[5:]))
-		}
-	}
-	return line.Meaning{ZH: fmt.Sprintf("沒有 %d 號板", b[1]>>4), EN: fmt.Sprintf("there is no board %d", b[1]>>4), Bad: true}
+	return c.explainStatus(int(b[1]>>4), uint64(binary.LittleEndian.Uint16(b[3:])), uint64(binary.LittleEndian.Uint16(b[5:])))
 }
 
-func (c *Chain) explainStatus(b *board, latch, item uint16) line.Meaning {
+func noFrame() line.Meaning { return line.Meaning{ZH: "不成一格", EN: "no frame", Bad: true} }
+
+func (c *Chain) explainStatus(address int, latch, item uint64) line.Meaning {
+	at := slices.IndexFunc(c.boards, func(b *board) bool { return b.Address == address })
+	if at < 0 {
+		return line.Meaning{ZH: fmt.Sprintf("沒有 %d 號板", address), EN: fmt.Sprintf("there is no board %d", address), Bad: true}
+	}
+	b := c.boards[at] // its number and locks never change
 	var open, items []string
 	for i := range b.Locks {
 		n := fmt.Sprintf("%02d", b.first+i+1)

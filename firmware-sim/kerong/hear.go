@@ -20,7 +20,7 @@ func (c *Chain) Hear(b []byte, now time.Time) []line.Heard {
 	}
 	c.partial, c.lastByte = append(c.partial, b...), now
 	for {
-		junk, n := cut(c.partial)
+		junk, n := c.cut(c.partial)
 		if junk > 0 {
 			out = append(out, rubbish(c.partial[:junk]))
 		}
@@ -29,7 +29,7 @@ func (c *Chain) Hear(b []byte, now time.Time) []line.Heard {
 		if n == 0 {
 			return out
 		}
-		r := parseRequest(frame)
+		r := c.parse(frame)
 		h := line.Heard{Bytes: frame, Meaning: c.explainRequest(r, frame)}
 		if r.sumOK || c.cfg.IgnoresSum {
 			h.Answers = c.obey(r, now)
@@ -38,12 +38,27 @@ func (c *Chain) Hear(b []byte, now time.Time) []line.Heard {
 	}
 }
 
+// cut and parse are those of the chain's dialect.
+func (c *Chain) cut(b []byte) (junk, n int) {
+	if c.cfg.Dialect == B {
+		return c.cfg.Codes.cut(b)
+	}
+	return cut(b)
+}
+
+func (c *Chain) parse(b []byte) request {
+	if c.cfg.Dialect == B {
+		return c.cfg.Codes.parse(b)
+	}
+	return parseRequest(b)
+}
+
 // obey does what a request asks for and returns the answers.
 func (c *Chain) obey(r request, now time.Time) []line.Answer {
 	var out []line.Answer
 	for _, b := range c.boards {
 		switch {
-		case b.fault == BoardDead, r.board != b.Address && r.board != broadcast:
+		case b.fault == BoardDead, b.back.After(now), r.board != b.Address && !r.all:
 			continue
 		case c.cfg.BusySilent && b.busy(c, now):
 			continue
@@ -57,6 +72,9 @@ func (c *Chain) obey(r request, now time.Time) []line.Answer {
 
 // act is one board's part in obeying; it returns the board's answer, nil for none.
 func (c *Chain) act(b *board, r request, now time.Time) []byte {
+	if c.cfg.Dialect == B {
+		return c.actB(b, r, now)
+	}
 	switch r.cmd {
 	case cmdStatus:
 		return c.status(b, rspStatus)
@@ -82,18 +100,39 @@ func (c *Chain) act(b *board, r request, now time.Time) []byte {
 	return nil // the other commands set the board up and are heard without effect
 }
 
-// status is a board's answer. Latches that are not wired read as 1, items that are not fitted as 0.
-func (c *Chain) status(b *board, rsp byte) []byte {
-	latch, item := ^uint16(0), uint16(0)
+// bits are a board's latches and items. Latches that are not wired read as 1, items that are not fitted as 0.
+func (c *Chain) bits(b *board) (latch, item uint64) {
+	latch = ^uint64(0)
 	for i, l := range c.locks[b.first : b.first+b.Locks] {
 		if l.LatchOpen == (c.cfg.ClosedBit == 1) {
 			latch &^= 1 << i
 		}
-		if l.Item && c.cfg.ItemSensors {
+		if l.Item != l.Lies && c.cfg.ItemSensors {
 			item |= 1 << i
 		}
 	}
+	return latch, item
+}
+
+// status is a board's answer of dialect A.
+func (c *Chain) status(b *board, rsp byte) []byte {
+	latch, item := c.bits(b)
 	return appendFrame(nil, b.Address, 0, rsp, byte(latch), byte(latch>>8), byte(item), byte(item>>8))
+}
+
+// actB is one board's part in obeying in dialect B.
+func (c *Chain) actB(b *board, r request, now time.Time) []byte {
+	if r.cmd == cmdStatus {
+		latch, _ := c.bits(b)
+		return c.cfg.Codes.appendAnswer(nil, b.Address, r.lock, binary.LittleEndian.AppendUint64(nil, latch)[:latchBytesB]...)
+	}
+	if r.lock < b.Locks {
+		c.energise(b, c.locks[b.first+r.lock], now)
+	}
+	if c.cfg.AnswersUnlock {
+		return c.cfg.Codes.appendAnswer(nil, b.Address, r.lock)
+	}
+	return nil
 }
 
 func rubbish(b []byte) line.Heard {

@@ -99,19 +99,19 @@ func TestUnlock(t *testing.T) {
 		open    bool
 		counts  Counts
 	}{
-		{"lock 1", nil, nil, "02 00 31 03 36", 1, false, true, Counts{1, 1, 0}},
-		{"lock 16", nil, nil, "02 0F 31 03 45", 16, false, true, Counts{1, 1, 0}},
-		{"lock 3 of board 1 is door 19", nil, nil, "02 12 31 03 48", 19, false, true, Counts{1, 1, 0}},
+		{"lock 1", nil, nil, "02 00 31 03 36", 1, false, true, Counts{1, 1, 0, 0}},
+		{"lock 16", nil, nil, "02 0F 31 03 45", 16, false, true, Counts{1, 1, 0, 0}},
+		{"lock 3 of board 1 is door 19", nil, nil, "02 12 31 03 48", 19, false, true, Counts{1, 1, 0, 0}},
 		{"a lock that is not wired", nil, nil, "02 1F 31 03 55", 24, false, false, Counts{}},
 		{"a board that is not there", nil, nil, "02 20 31 03 56", 1, false, false, Counts{}},
-		{"with the optional answer", func(c *Config) { c.AnswersUnlock = true }, nil, "02 00 31 03 36", 1, true, true, Counts{1, 1, 0}},
-		{"stuck", nil, func(t *testing.T, c *Chain) { must(t, c.Stick(1, true)) }, "02 00 31 03 36", 1, false, false, Counts{1, 0, 0}},
-		{"mute board acts", nil, func(t *testing.T, c *Chain) { must(t, c.SetBoardFault(0, BoardMute)) }, "02 00 31 03 36", 1, false, true, Counts{1, 1, 0}},
+		{"with the optional answer", func(c *Config) { c.AnswersUnlock = true }, nil, "02 00 31 03 36", 1, true, true, Counts{1, 1, 0, 0}},
+		{"stuck", nil, func(t *testing.T, c *Chain) { must(t, c.Stick(1, true)) }, "02 00 31 03 36", 1, false, false, Counts{1, 0, 0, 0}},
+		{"mute board acts", nil, func(t *testing.T, c *Chain) { must(t, c.SetBoardFault(0, BoardMute)) }, "02 00 31 03 36", 1, false, true, Counts{1, 1, 0, 0}},
 		{"dead board does nothing", nil, func(t *testing.T, c *Chain) { must(t, c.SetBoardFault(0, BoardDead)) }, "02 00 31 03 36", 1, false, false, Counts{}},
-		{"open already", nil, func(t *testing.T, c *Chain) { must(t, c.OpenByKey(1)) }, "02 00 31 03 36", 1, false, true, Counts{1, 0, 1}},
-		{"wrong sum, obeyed", func(c *Config) { c.IgnoresSum = true }, nil, "02 00 31 03 00", 1, false, true, Counts{1, 1, 0}},
-		{"rubbish before it", nil, nil, "02 FF 03 00 31 02 00 31 03 36", 1, false, true, Counts{1, 1, 0}},
-		{"every lock", nil, nil, "02 10 33 03 48", 17, false, true, Counts{8, 1, 0}},
+		{"open already", nil, func(t *testing.T, c *Chain) { must(t, c.OpenByKey(1)) }, "02 00 31 03 36", 1, false, true, Counts{1, 0, 1, 0}},
+		{"wrong sum, obeyed", func(c *Config) { c.IgnoresSum = true }, nil, "02 00 31 03 00", 1, false, true, Counts{1, 1, 0, 0}},
+		{"rubbish before it", nil, nil, "02 FF 03 00 31 02 00 31 03 36", 1, false, true, Counts{1, 1, 0, 0}},
+		{"every lock", nil, nil, "02 10 33 03 48", 17, false, true, Counts{8, 1, 0, 0}},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
@@ -230,7 +230,7 @@ func TestPerson(t *testing.T) {
 	if got := say(t, c, "02 00 30 03 35"); got != "020035FFFF00000338" {
 		t.Errorf("status without sensors = %s; want no item bit", got)
 	}
-	if l := c.Locks()[4]; !l.Item || l.Counts != (Counts{0, 0, 1}) {
+	if l := c.Locks()[4]; !l.Item || l.Counts != (Counts{0, 0, 1, 0}) {
 		t.Errorf("lock 5 = %+v; want something inside and one opening by key", l)
 	}
 }
@@ -285,7 +285,7 @@ func FuzzHear(f *testing.F) {
 			switch r.cmd {
 			case cmdUnlock:
 				unlocks++
-				if r.board == broadcast {
+				if r.all {
 					unlocks++
 				}
 			case cmdUnlockAll:

@@ -17,6 +17,18 @@ func (c *Chain) OpenByKey(number int) error {
 	})
 }
 
+// Force breaks a closed door open. Its latch goes with it and holds again once the door is closed.
+func (c *Chain) Force(number int) error {
+	return c.touch(number, func(l *lock) error {
+		if l.DoorOpen {
+			return ErrDoorOpen
+		}
+		l.LatchOpen, l.DoorOpen, l.leaning, l.opensAt = true, true, false, time.Time{}
+		l.Counts.Forced++
+		return nil
+	})
+}
+
 // CloseDoor pushes a door shut until it latches. While the latch is still energised it latches when the pulse ends.
 func (c *Chain) CloseDoor(number int) error {
 	return c.touch(number, func(l *lock) error {
@@ -24,7 +36,7 @@ func (c *Chain) CloseDoor(number int) error {
 			return ErrDoorClosed
 		}
 		l.DoorOpen = false
-		l.leaning = l.pulseEnd.After(time.Now())
+		l.leaning = l.pulse.to.After(time.Now())
 		l.LatchOpen = l.leaning
 		return nil
 	})
@@ -65,6 +77,14 @@ func (c *Chain) Stick(number int, stuck bool) error {
 		if stuck {
 			l.opensAt = time.Time{}
 		}
+		return nil
+	})
+}
+
+// Lie makes a compartment's item sensor say the opposite of what is so, or the truth again.
+func (c *Chain) Lie(number int, lies bool) error {
+	return c.touch(number, func(l *lock) error {
+		l.Lies = lies
 		return nil
 	})
 }
