@@ -4,19 +4,12 @@ import (
 	"errors"
 	"math"
 	"reflect"
-	"strings"
 	"testing"
 )
 
-// both is a bank on a line of its own beside meters and doors.
-var both = strings.Replace(modbusOnly, "lines:", `banks:
-  - {name: A, line: rs485-a, closed_bit: 1, item_sensors: true, boards: [{address: 0, locks: 2}, {address: 3, locks: 1}], columns: [[1 S, 2 S, 3 S], [screen 3]]}
-lines:
-  - {name: rs485-a, baud: 115200}`, 1)
-
 // Every fault of the table shows what it was told, is ended by what undoes it, and leaves nothing else changed.
 func TestEveryFaultIsUndone(t *testing.T) {
-	r := start(t, both)
+	r := start(t, everything())
 	before := r.State()
 	for _, at := range before.Targets() {
 		for _, w := range before.Switches(at) {

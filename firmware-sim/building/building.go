@@ -57,8 +57,9 @@ func Open(cfg Config, dir string) (*Building, error) {
 		k := c.build(cfg.on(c.Line), supplies[name])
 		b.banks, banks[c.Line] = append(b.banks, k), append(banks[c.Line], k)
 	}
+	devices := map[string]*modbus.Meter{}
 	for _, g := range cfg.Meters {
-		meters, devices := g.build(cfg.Seed)
+		meters, devices := g.build(cfg.Seed, devices)
 		b.meters, slaves[g.Line] = append(b.meters, meters...), append(slaves[g.Line], devices...)
 	}
 	modules := map[string]*modbus.Relay{}

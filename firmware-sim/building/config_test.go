@@ -47,6 +47,13 @@ doors:
       - {id: gym, name: 健身房, address: 1, output: 1}
 `
 
+// everything is a building with both.
+func everything() string {
+	_, rest, _ := strings.Cut(modbusOnly, "lines:\n")
+	lines, rest, _ := strings.Cut(rest, "meters:\n")
+	return strings.Replace(small, "lines: [{name: rs485-a, baud: 115200}]\n", "lines:\n  - {name: rs485-a, baud: 115200}\n"+lines, 1) + "meters:\n" + rest
+}
+
 func TestDemoFileIsRight(t *testing.T) {
 	cfg, err := Load("../../configs/building-demo.yaml")
 	if err != nil {
@@ -233,6 +240,56 @@ doors:
 	}
 }
 
+// Meters of every model, and counters that share a device.
+func TestModels(t *testing.T) {
+	text := `name: models
+lines: [{name: a, baud: 9600}]
+meters:
+  - line: a
+    meters:
+      - {id: m-1, profile: flowsic500, address: 1, serial: "4711", litres: 5000000, per_count: 1000}
+      - {id: m-2, profile: fuxin, address: 2, litres: 1243111}
+      - {id: m-3, profile: ek2x0, address: 3, serial: "7012345", base: 1, format: bcd12, decimals: 3, registers: {total: 300, serial: 310, status: 320}}
+      - {id: m-4, profile: pcd7-h104d, address: 4, channel: 1, per_count: 10, functions: [3]}
+      - {id: m-5, profile: pcd7-h104d, address: 4, channel: 4, per_count: 100, functions: [3]}
+      - {id: m-6, profile: vmu-mc, address: 5, decimals: 2, registers: {scale: 10}}
+      - {id: m-7, profile: pulse, address: 6, channel: 2, per_count: 10, order: CDAB, unmapped: ff, rollover: 1000000}
+`
+	cfg, err := Parse("f.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Open(cfg, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	s := b.State()
+	if m := s.Meters[4]; len(s.Meters) != 7 || m.Profile != "pcd7-h104d" || m.Channel != 4 || m.PerCount != 100 || s.Meters[0].Standard != 4_000_000+750_000 {
+		t.Errorf("meters = %+v", s.Meters)
+	}
+	if err := b.TouchMeter("m-4", "silence", Options{}); err != nil || !b.State().Meters[4].Faults.Silence || b.State().Meters[3].Faults.Stuck {
+		t.Errorf("silence of a shared device: %v", err)
+	}
+	tests := []struct{ name, from, to, want string }{
+		{"one channel of two meters", "channel: 4", "channel: 1", `f.yaml:10:61: meters\[0\].meters\[4\].channel: channel 1 of unit 4 is meter m-4 already; give each a channel of its own`},
+		{"no such channel", "channel: 4", "channel: 5", `channel: 5; pcd7-h104d has 4`},
+		{"a meter at a shared unit", "address: 5", "address: 4", `f.yaml:11:45: .*address: unit 4 of line a is meter m-4 already; give each device an address`},
+		{"another model at a shared unit", "pulse, address: 6", "pulse, address: 4", `address: unit 4 of line a is meter m-4 already`},
+		{"channels that differ", "per_count: 100, functions: [3]", "per_count: 100", `f.yaml:10:10: meters\[0\].meters\[4\]: meter m-4 is a channel of the same device; give it the same options`},
+		{"a model nobody makes", "profile: vmu-mc", "profile: vmu", `f.yaml:11:28: .*profile: "vmu"; use one of \[g4 flowsic500`},
+		{"two values at one register", "serial: 310", "serial: 302", `f.yaml:8:\d+: .*registers: two values at register 301; give each an address of its own`},
+		{"an address that its model does not leave open", "{scale: 10}", "{total: 10}", `registers: vmu-mc has no address for total to set; leave it out`},
+		{"its unit", "pcd7-h104d, address: 4, channel: 1", "pcd7-h104d, address: 120, channel: 1", `address: 120; pcd7-h104d takes 1 to 99`},
+	}
+	for _, tt := range tests {
+		_, err := Parse("f.yaml", []byte(strings.Replace(text, tt.from, tt.to, 1)))
+		if err == nil || !regexp.MustCompile(tt.want).MatchString(err.Error()) {
+			t.Errorf("%s: Parse = %v; want %s", tt.name, err, tt.want)
+		}
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	big := filepath.Join(t.TempDir(), "big.yaml")
 	if err := os.WriteFile(big, make([]byte, maxFile+1), 0o600); err != nil {
@@ -273,8 +330,9 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		slaves := map[string][]modbus.Slave{}
+		known := map[string]*modbus.Meter{}
 		for _, g := range cfg.Meters {
-			meters, devices := g.build(cfg.Seed)
+			meters, devices := g.build(cfg.Seed, known)
 			if slaves[g.Line] = append(slaves[g.Line], devices...); len(meters) != len(g.Meters) {
 				t.Errorf("Parse(%q): %d meters of %d", text, len(meters), len(g.Meters))
 			}

@@ -71,7 +71,7 @@ func (c *checker) doorGroup(at string, g DoorGroup) {
 
 func (c *checker) door(at string, d Door, l *claims) {
 	c.own(at+".id", "door ", d.ID)
-	c.unit(at, l, d.Address, unitClaim{"relay module", "the relay module of door " + d.ID}, true)
+	c.unit(at, l, d.Address, unitClaim{"relay module", "the relay module of door " + d.ID, ""}, true)
 	taken := map[string]string{}
 	if l != nil {
 		taken = l.terminal
@@ -159,8 +159,8 @@ func (d *door) state() DoorState {
 func (s DoorState) module() string { return fmt.Sprintf("%s %d", s.Line, s.Address) }
 
 // touchDoor does what a person at a door does: push, shut, exit (by the button inside), force; makes its strike jam or
-// unjam, or its contact stick (stick-contact with Contact); or does to its module's answers, which its other doors share:
-// silence, wrong-unit (On), late (Rate and MS).
+// unjam, or its contact stick (stick-contact with Contact); or does what touchAnswers does to its module, which its other
+// doors share.
 func (b *Building) touchDoor(id, action string, o Options) error {
 	d, err := b.Door(id)
 	if err != nil {
@@ -184,8 +184,6 @@ func (b *Building) touchDoor(id, action string, o Options) error {
 			return fmt.Errorf("%w: give contact: open, closed or off", ErrOptions)
 		}
 		return d.StickContact(stuck)
-	case "silence", "late", "wrong-unit":
-		return touchAnswers(d.Relay(), action, o)
 	}
-	return fmt.Errorf("%w: %q: use push, shut, exit, force, jam, unjam, stick-contact, silence, late or wrong-unit", ErrAction, action)
+	return touchAnswers(d.Relay(), action, o)
 }

@@ -2,7 +2,6 @@ package building
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -13,22 +12,27 @@ import (
 
 // Line is a serial line, a TCP port that devices end themselves, or a converter: a TCP port with a serial line behind it.
 type Line struct {
-	Name     string `yaml:"name"`      // also the name of a serial line's port
-	Baud     int    `yaml:"baud"`      // of a serial line; without TCP 0 means 19200. With TCP: it is a converter
-	Parity   string `yaml:"parity"`    // of a serial line: none, even or odd; empty means none
-	StopBits int    `yaml:"stop_bits"` // of a serial line: 1 or 2; 0 means 1
-	TCP      string `yaml:"tcp"`       // loopback address with port, 127.0.0.1:8502, port 0 takes a free one; empty: a port of this machine
+	Name     string      `yaml:"name"`      // also the name of a serial line's port
+	Baud     int         `yaml:"baud"`      // of a serial line; without TCP 0 means 19200. With TCP: it is a converter
+	Parity   line.Parity `yaml:"parity"`    // of a serial line: none, even or odd; empty means none
+	StopBits int         `yaml:"stop_bits"` // of a serial line: 1 or 2; 0 means 1
+	TCP      string      `yaml:"tcp"`       // loopback address with port, 127.0.0.1:8502, port 0 takes a free one; empty: a port of this machine
 }
 
 // Direct reports whether the devices themselves end a TCP connection: there is no serial line.
 func (l Line) Direct() bool { return l.TCP != "" && l.Baud == 0 }
+
+// format is that of the serial line, of a converter the one behind it.
+func (l Line) format() line.Format {
+	return line.Format{Baud: l.Baud, Parity: l.Parity, StopBits: l.StopBits}
+}
 
 func (l *Line) fill() {
 	if l.Baud == 0 && l.TCP == "" {
 		l.Baud = 19200
 	}
 	if !l.Direct() {
-		l.Parity, l.StopBits = cmp.Or(l.Parity, "none"), cmp.Or(l.StopBits, 1)
+		l.Parity, l.StopBits = cmp.Or(l.Parity, line.NoParity), cmp.Or(l.StopBits, 1)
 	}
 }
 
@@ -47,8 +51,8 @@ type claims struct {
 	terminal map[string]string // of relay modules, by the door that has it
 }
 
-// unitClaim is who has a Modbus unit.
-type unitClaim struct{ device, by string }
+// unitClaim is who has a Modbus unit: the kind of device, who came first, and the options that its channels share.
+type unitClaim struct{ device, by, options string }
 
 func (c *checker) line(at string, l Line) {
 	c.own(at+".name", "line ", l.Name)
@@ -67,8 +71,8 @@ func (c *checker) line(at string, l Line) {
 	default:
 		c.wrong(at+".baud", "%d is no standard rate; use 9600, 19200, 38400, 57600 or 115200", l.Baud)
 	}
-	if l.Parity != "none" && l.Parity != "even" && l.Parity != "odd" {
-		c.wrong(at+".parity", "%q; use none, even or odd", l.Parity)
+	if l.Parity != line.NoParity && l.Parity != line.Even && l.Parity != line.Odd {
+		c.wrong(at+".parity", "%q; use %s, %s or %s", l.Parity, line.NoParity, line.Even, line.Odd)
 	}
 	if l.StopBits != 1 && l.StopBits != 2 {
 		c.wrong(at+".stop_bits", "%d; use 1 or 2", l.StopBits)
@@ -120,6 +124,8 @@ func (c *checker) unit(at string, l *claims, unit int, u unitClaim, shares bool)
 		l.units[unit] = u
 	case !shares || had.device != u.device:
 		c.wrong(at+".address", "unit %d of line %s is %s already; give each device an address of its own", unit, l.line.Name, had.by)
+	case had.options != u.options:
+		c.wrong(at, "%s is a channel of the same device; give it the same options", had.by)
 	}
 }
 
@@ -128,20 +134,4 @@ func (c *checker) lineNames() string {
 		return "the lines that you describe below lines:"
 	}
 	return strings.Join(slices.Sorted(maps.Keys(c.lines)), ", ")
-}
-
-// String says how a line is reached, for messages.
-func (l Line) String() string {
-	switch {
-	case l.Direct():
-		return "tcp://" + l.TCP
-	case l.TCP != "":
-		return fmt.Sprintf("tcp://%s, %d Bd behind it", l.TCP, l.Baud)
-	}
-	return fmt.Sprintf("%d Bd", l.Baud)
-}
-
-// format is how the characters of a serial line look.
-func (l Line) format() line.Format {
-	return line.Format{Baud: l.Baud, Parity: line.Parity(l.Parity), StopBits: l.StopBits}
 }

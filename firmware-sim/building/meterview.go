@@ -46,11 +46,11 @@ func newMeterView(c choice, s MeterState, speed int) meterView {
 			fmt.Sprintf(d.word("%d 倍速", "%d× speed"), cmp.Or(speed, 1)),
 		}, " · "),
 	}
-	v.Icon, v.Trouble = "question", d.trouble(s.Faults)
+	v.Icon, v.Trouble = "question", d.trouble(s.Faults.AnswerFaults)
 	if words := flagWords(c, s.Flags); v.Trouble == "" && words != "" {
 		v.Icon, v.Trouble = "triangle", words
 	}
-	v.Toggles = d.answers(s.Faults)
+	v.Toggles = d.answers(s.Faults.AnswerFaults)
 	for _, f := range meterFlags() {
 		v.Toggles = append(v.Toggles, d.toggle(f.action, f.zh, f.en, slices.Contains(s.Flags, f.flag)))
 	}
@@ -60,7 +60,7 @@ func newMeterView(c choice, s MeterState, speed int) meterView {
 	}
 	v.Actions[1].ID = "meters-jump-" + s.ID
 	v.Replace = d.button("replace", "", "換表", "Exchange meter", "")
-	n, _ := strconv.Atoi(s.Serial) // eight digits
+	n, _ := strconv.Atoi(s.Serial) // of a model without one it is 0
 	v.NextSerial = fmt.Sprintf("%08d", (n+10_000_000)%modulus)
 	return v
 }

@@ -99,7 +99,7 @@ func TestMetersOverTheWire(t *testing.T) {
 	}
 	s := r.state()
 	if m := s.Meters[1]; m.ID != "m-2" || m.Line != "meters-1" || m.Address != 2 || m.Serial != "10000102" || m.Litres != 990 || m.PerCount != 10 ||
-		m.Registers != "0000 0063 0000 000A 1000 0102" {
+		m.Registers != "0: 0000 0063 0000 000A 1000 0102" {
 		t.Errorf("m-2 = %+v", m)
 	}
 	var names []string
@@ -139,13 +139,25 @@ func TestAPIOfMetersAndDoors(t *testing.T) {
 		{"meters/m-1/leak", "", 200, ""},
 		{"meters/m-1/tamper", "", 200, ""},
 		{"meters/m-1/leak", `{"on":false}`, 200, ""},
+		{"meters/m-2/sleepy", "", 200, ""},
+		{"meters/m-2/truncated", `{"rate":0.1}`, 200, ""},
+		{"meters/m-2/busy", `{"rate":0.1}`, 200, ""},
+		{"meters/m-2/all-ff", "", 200, ""},
+		{"meters/m-2/word-order", "", 200, ""},
+		{"meters/m-2/stuck", "", 200, ""},
+		{"meters/m-2/torn", "", 200, ""},
+		{"meters/m-2/wander", `{"litres":20}`, 200, ""},
+		{"meters/m-2/rollover", "", 200, ""},
+		{"meters/m-2/wander", `{"litres":-1}`, 400, "give litres, 0 to 1000000"},
+		{"meters/m-2/busy", "", 400, "give rate, 0 to 1"},
+		{"doors/ktv/all-ff", "", 404, "use push"},
 		{"meters/m-1/late", `{"rate":0.3}`, 400, "give rate, 0 to 1, and ms, 0 to 10000"},
 		{"meters/m-1/late", `{"rate":1.5,"ms":1}`, 400, "give rate"},
-		{"meters/m-1/replace", `{"serial":"123"}`, 400, "give eight digits"},
+		{"meters/m-1/replace", `{"serial":"123"}`, 400, "write the eight digits"},
 		{"meters/m-1/set", "", 400, "give litres, or add"},
 		{"meters/m-1/set", `{"litres":1,"add":1}`, 400, "give litres, or add"},
 		{"meters/m-1/set", `{"litres":-1}`, 400, "give 0 to 99999999"},
-		{"meters/m-1/explode", "", 404, "use replace, set, leak"},
+		{"meters/m-1/explode", "", 404, "use replace, set, rollover, leak"},
 		{"meters/m-9/leak", "", 404, `meter "m-9": not in this building`},
 		{"doors/gym/jam", "", 200, ""},
 		{"doors/ktv/silence", "", 200, ""},
@@ -172,10 +184,14 @@ func TestAPIOfMetersAndDoors(t *testing.T) {
 	}
 	s := r.state()
 	m := s.Meters[0]
-	if m.Faults != (AnswerFaults{Silence: true, LateRate: 0.3, Late: 1500, WrongUnit: true}) || m.Serial != "20450307" || m.Litres != 70 {
+	if m.Faults != (MeterFaults{AnswerFaults: AnswerFaults{Silence: true, LateRate: 0.3, Late: 1500, WrongUnit: true}}) || m.Serial != "20450307" || m.Litres != 70 {
 		t.Errorf("m-1 = %+v", m)
 	}
-	if len(m.Flags) != 1 || m.Flags[0] != "tamper" || m.Registers != "0000 0046 0002 0001 2045 0307" {
+	if m := s.Meters[1]; m.Litres != 999_999_980 || m.Faults != (MeterFaults{Stuck: true, Wander: 20, Torn: true, AllFF: true, SwapWords: true,
+		AnswerFaults: AnswerFaults{Sleepy: true, CutRate: 0.1, BusyRate: 0.1}}) {
+		t.Errorf("m-2 = %+v", m)
+	}
+	if len(m.Flags) != 1 || m.Flags[0] != "tamper" || m.Registers != "0: 0000 0046 0002 0001 2045 0307" {
 		t.Errorf("m-1 = %+v; want tamper alone", m)
 	}
 	if d := s.Doors[0]; !d.Open || d.Contact != "open" || d.Faults.StuckContact != "open" || d.Faults.Jammed || !d.Faults.Silence {
@@ -184,8 +200,8 @@ func TestAPIOfMetersAndDoors(t *testing.T) {
 	if d := s.Doors[1]; !d.Faults.Jammed || !d.Faults.Silence {
 		t.Errorf("gym = %+v; want it jammed, and silent with its module", d)
 	}
-	if got := s.FaultsOn(); got != 9 { // three of m-1's answers, tamper; the contact, the strike, the module; cut, noise
-		t.Errorf("%d faults are on; want 9", got)
+	if got := s.FaultsOn(); got != 17 { // three of m-1's answers, tamper; eight of m-2; the contact, the strike, the module; cut, noise
+		t.Errorf("%d faults are on; want 17", got)
 	}
 }
 

@@ -107,7 +107,7 @@ func (b *Building) State() State {
 		s.Lines = append(s.Lines, l.state())
 	}
 	for _, m := range b.meters {
-		s.Meters = append(s.Meters, m.state())
+		s.Meters = append(s.Meters, m.state(m.sim.State()))
 	}
 	for _, d := range b.doors {
 		s.Doors = append(s.Doors, d.state())

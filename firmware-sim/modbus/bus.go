@@ -13,15 +13,23 @@ import (
 // MaxUnit is the highest address of a device; the lowest is 1.
 const MaxUnit = 247
 
+// wakeful is how long a sleepy device listens after a request has woken it.
+const wakeful = 5 * time.Second
+
 // defaultTurnaround is the time from a request's last byte to its answer's first.
 const defaultTurnaround = 5 * time.Millisecond
 
 // Faults are what is wrong with a device's answers. The zero value is a healthy device.
 type Faults struct {
 	Silent    bool          // it hears and acts, and does not answer
+	Sleepy    bool          // it hears the second of two requests only: the first one wakes it
 	LateRate  float64       // the part of its answers that comes late, 0 to 1
 	Late      time.Duration // how much later these come
+	CutRate   float64       // the part of its answers that ends too early, 0 to 1
+	BusyRate  float64       // the part of the requests that it refuses as busy, exception 06, 0 to 1
 	WrongUnit bool          // its answers carry the address after its own
+	AllFF     bool          // of a meter: every register reads FFFF
+	SwapWords bool          // of a meter: values of several registers have their words the other way round
 }
 
 // station is what all devices of a bus have: an address and the faults of their answers.
@@ -34,15 +42,16 @@ type station struct {
 	faults     Faults
 	random     *rand.Rand
 	unanswered uint64
+	woken      time.Time // a sleepy device heard a request then, and listens for a while
 }
 
-// newStation is a device at unit that answers after turnaround; 0 means 5 ms.
-func newStation(unit int, name string, turnaround time.Duration, seed uint64) station {
+// place puts a device at unit, where it answers after turnaround; 0 means 5 ms. It panics on an impossible one.
+func (s *station) place(unit int, name string, turnaround time.Duration, seed uint64) {
 	if unit < 1 || unit > MaxUnit || turnaround < 0 {
 		panic(fmt.Sprintf("modbus: impossible unit %d, turnaround %v", unit, turnaround))
 	}
-	turnaround = cmp.Or(turnaround, defaultTurnaround)
-	return station{unit: unit, name: name, turnaround: turnaround, random: rand.New(rand.NewPCG(seed, uint64(unit)))}
+	s.unit, s.name, s.turnaround = unit, name, cmp.Or(turnaround, defaultTurnaround)
+	s.random = rand.New(rand.NewPCG(seed, uint64(unit)))
 }
 
 func (s *station) base() *station { return s }
@@ -102,6 +111,15 @@ type answer struct {
 	after time.Duration
 	unit  byte
 	pdu   []byte
+	part  float64 // what is sent of it; 1: all
+}
+
+// cut is what is sent of a frame.
+func (a answer) cut(frame []byte) []byte {
+	if a.part >= 1 {
+		return frame
+	}
+	return frame[:max(1, int(a.part*float64(len(frame))))]
 }
 
 // ask hands a request to the device at unit. It returns what the device says, and false for nothing: a broadcast, an
@@ -114,21 +132,44 @@ func (b *Bus) ask(unit byte, pdu []byte, now time.Time) (answer, bool) {
 	s := slave.base()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := answer{after: s.turnaround, unit: unit}
-	if r, ok := parseRequest(pdu); ok {
+	if s.faults.Sleepy && !s.awake(now) {
+		s.unanswered++
+		return answer{}, false
+	}
+	a := answer{after: s.turnaround, unit: unit, part: 1}
+	switch r, ok := parseRequest(pdu); {
+	case s.happens(s.faults.BusyRate):
+		a.pdu = exception(r.fn, busy)
+	case ok:
 		a.pdu = slave.obey(r, now)
-	} else {
+	default:
 		a.pdu = exception(r.fn, noValue)
 	}
 	if s.faults.Silent {
 		s.unanswered++
 		return answer{}, false
 	}
-	if s.faults.LateRate > 0 && s.random.Float64() < s.faults.LateRate {
+	if s.happens(s.faults.LateRate) {
 		a.after += s.faults.Late
+	}
+	if s.happens(s.faults.CutRate) {
+		a.part = s.random.Float64()
 	}
 	if s.faults.WrongUnit {
 		a.unit = unit%MaxUnit + 1
 	}
 	return a, true
+}
+
+// happens draws whether something that happens at a rate happens now. What cannot happen draws nothing.
+func (s *station) happens(rate float64) bool { return rate > 0 && s.random.Float64() < rate }
+
+// awake reports whether a sleepy device hears a request: one has woken it a moment ago. It falls asleep after it.
+func (s *station) awake(now time.Time) bool {
+	if !s.woken.IsZero() && now.Sub(s.woken) <= wakeful {
+		s.woken = time.Time{}
+		return true
+	}
+	s.woken = now
+	return false
 }

@@ -18,6 +18,7 @@ const (
 	noFunction = 0x01
 	noAddress  = 0x02
 	noValue    = 0x03
+	busy       = 0x06
 )
 
 const (

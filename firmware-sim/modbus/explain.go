@@ -56,6 +56,8 @@ func why(code byte) (zh, en string) {
 		return "沒有這個位址", "no such address"
 	case noValue:
 		return "值不對", "bad value"
+	case busy:
+		return "忙", "busy"
 	}
 	return "不明", "unknown"
 }

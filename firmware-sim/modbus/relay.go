@@ -51,7 +51,9 @@ type RelayConfig struct {
 
 // NewRelay returns a module with every output off. It panics on an impossible configuration.
 func NewRelay(cfg RelayConfig) *Relay {
-	return &Relay{station: newStation(cfg.Unit, cfg.Name, cfg.Turnaround, cfg.Seed)}
+	r := &Relay{}
+	r.place(cfg.Unit, cfg.Name, cfg.Turnaround, cfg.Seed)
+	return r
 }
 
 // Wire adds a door, shut. It panics on an impossible wiring.

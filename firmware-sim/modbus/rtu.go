@@ -36,7 +36,7 @@ func (t *RTU) Hear(b []byte, now time.Time) []line.Heard {
 		unit, pdu := f.Bytes[0], f.Bytes[1:len(f.Bytes)-2]
 		frames[i].Meaning = t.asks(unit, pdu)
 		if a, ok := t.bus.ask(unit, pdu, now); ok {
-			frames[i].Answers = []line.Answer{{After: a.after, Bytes: appendRTU(nil, a.unit, a.pdu)}}
+			frames[i].Answers = []line.Answer{{After: a.after, Bytes: a.cut(appendRTU(nil, a.unit, a.pdu))}}
 		}
 	}
 	return append(out, frames...)

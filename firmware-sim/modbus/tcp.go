@@ -23,7 +23,7 @@ func (t *TCP) Hear(b []byte, now time.Time) []line.Heard {
 		unit, pdu := f.Bytes[headTCP-1], f.Bytes[headTCP:]
 		out[i].Meaning = t.asks(unit, pdu)
 		if a, ok := t.bus.ask(unit, pdu, now); ok {
-			frame := appendTCP(nil, binary.BigEndian.Uint16(f.Bytes), a.unit, a.pdu)
+			frame := a.cut(appendTCP(nil, binary.BigEndian.Uint16(f.Bytes), a.unit, a.pdu))
 			out[i].Answers = []line.Answer{{After: a.after, Bytes: frame}}
 		}
 	}
