@@ -122,6 +122,21 @@ func TestMetersOverTheWire(t *testing.T) {
 	}
 }
 
+// A converter carries the bytes of the serial line behind it: RTU, and boards' frames.
+func TestConverters(t *testing.T) {
+	text := strings.Replace(everything(), "{name: meters-2, tcp: \"127.0.0.1:0\"}", "{name: meters-2, tcp: \"127.0.0.1:0\", baud: 115200, parity: even}", 1)
+	r := start(t, strings.Replace(text, "name: rs485-a, baud", "name: rs485-a, tcp: \"127.0.0.1:0\", baud", 1))
+	if got, want := exchange(t, r.open("meters-2"), "01 04 00 00 00 02 71 CB", 9), "01 04 04 00 00 00 05 3B 87"; got != want {
+		t.Errorf("total of m-3 behind a converter = %s; want %s", got, want)
+	}
+	if got, want := say(t, r.open("rs485-a"), "\x02\x30\x30\x03\x65", 9), "\x02\x30\x35\xff\xff\x00\x00\x03\x68"; got != want {
+		t.Errorf("board 3 behind a converter = % x; want % x", got, want)
+	}
+	if l := r.state().Lines[2]; l.Name != "meters-2" || !l.TCP || l.Baud != 115200 {
+		t.Errorf("line = %+v; want a TCP port with a wire behind it", l)
+	}
+}
+
 // invariant 9
 func TestAPIOfMetersAndDoors(t *testing.T) {
 	r := start(t, modbusOnly)
