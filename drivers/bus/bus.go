@@ -81,60 +81,50 @@ type Decoder interface {
 type Bus struct {
 	cfg     Config
 	deps    Deps
-	queues  [priorities]chan *job
+	queue   queue
 	running atomic.Bool
 	stopped chan struct{} // closed when Run has ended
 
-	mu    sync.Mutex
-	stats Stats
+	mu      sync.Mutex
+	stats   Stats
+	devices devices
+	lately  lately
 }
 
 // New returns a bus for the line that cfg describes. It opens nothing before Run.
 func New(cfg Config, deps Deps) *Bus {
 	b := &Bus{cfg: cfg.withDefaults(), deps: deps.withDefaults(), stopped: make(chan struct{})}
-	for i := range b.queues {
-		b.queues[i] = make(chan *job, b.cfg.Queue)
-	}
-	b.stats.Devices = make(map[string]Counters)
+	b.queue.wake = make(chan struct{}, 1)
+	b.devices.all = make(map[string]*device)
+	b.lately.began = time.Now()
 	b.stats.Error = "not opened yet"
+	b.deps.Recorder.is(b.cfg)
 	return b
-}
-
-// job is a request in the queue. Whoever moves state away from waiting decides its fate: the owner by taking it, the
-// asker by withdrawing it. So an asker that was told "nothing was sent" can rely on it.
-type job struct {
-	Request
-	state  atomic.Int32
-	answer chan result // capacity 1: an asker cannot block the owner
-}
-
-const (
-	waiting int32 = iota
-	taken
-	withdrawn
-)
-
-type result struct {
-	answer Answer
-	err    error
 }
 
 // Do carries one request and waits for its answer. Requests of one priority go in order.
 //
-// After a time-out Do returns drivers.ErrSilent, and the line is left quiet until Lateness has passed since the
-// request, then emptied: a late answer is never taken for the next one. Other errors: drivers.ErrBusy (queue full),
-// drivers.ErrLate (NotAfter passed), drivers.ErrGone (no port, or bus stopped), ctx's cause. An answer whose Sent is
-// zero was certainly not written; a request already on the line is waited for even when ctx ends, for at most its
-// time-outs.
+// How long the answer's first byte is waited for is learned for each device, and never longer than Timeout. When that is
+// over the line is left quiet until Lateness has passed since the request, and what still comes is this request's answer:
+// Answer.Late says so. Without it Do returns drivers.ErrSilent. Others wait that time out, so that a late answer is never
+// taken for the next one; an Actuation whose Source differs goes at once and ends this request's wait.
+//
+// A Polling request to a device that has been silent for some time is not sent, but answered with ErrResting at once; it is
+// sent now and then, to see. Any other request is always sent.
+//
+// Other errors: drivers.ErrBusy (queue full), drivers.ErrLate (NotAfter passed), drivers.ErrUnproven (see Proven),
+// drivers.ErrGone (no port, bus stopped, or a line that returns what is sent), ctx's cause. An answer whose Sent is zero was
+// certainly not written; a request already on the line is waited for even when ctx ends, for at most its times.
 func (b *Bus) Do(ctx context.Context, r Request) (Answer, error) {
 	r, err := b.complete(r)
+	if err == nil {
+		err = b.rest(&r)
+	}
 	if err != nil {
 		return Answer{}, err
 	}
-	j := &job{Request: r, answer: make(chan result, 1)}
-	select {
-	case b.queues[r.Priority] <- j:
-	default:
+	j := &job{Request: r, asked: time.Now(), answer: make(chan result, 1)}
+	if !b.queue.add(j, b.cfg.Queue) {
 		b.mu.Lock()
 		b.stats.Refused++
 		b.mu.Unlock()
@@ -149,7 +139,7 @@ func (b *Bus) Do(ctx context.Context, r Request) (Answer, error) {
 	case <-b.stopped:
 		cause = fmt.Errorf("stopped: %w", drivers.ErrGone)
 	}
-	if j.state.CompareAndSwap(waiting, withdrawn) {
+	if b.queue.withdraw(j) {
 		return Answer{}, fmt.Errorf("bus %s: nothing was sent: %w", b.cfg.Name, cause)
 	}
 	res := <-j.answer

@@ -105,12 +105,13 @@ func TestDoCutsTheAnswerOut(t *testing.T) {
 		name         string
 		writes       []string
 		bad, foreign int
+		turn         time.Duration // to the answer's first byte, in pieces of 20 ms
 	}{
-		{"whole", []string{"a1"}, 0, 0},
-		{"byte by byte", []string{"a", "1"}, 0, 0},
-		{"after noise", []string{"xxa1"}, 2, 0},
-		{"after a foreign frame", []string{"f9", "a1"}, 0, 1},
-		{"with bytes over", []string{"a1zzz"}, 0, 0},
+		{"whole", []string{"a1"}, 0, 0, 20 * time.Millisecond},
+		{"byte by byte", []string{"a", "1"}, 0, 0, 20 * time.Millisecond},
+		{"after noise", []string{"xxa1"}, 2, 0, 20 * time.Millisecond},
+		{"after a foreign frame", []string{"f9", "a1"}, 0, 1, 40 * time.Millisecond},
+		{"with bytes over", []string{"a1zzz"}, 0, 0, 20 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -125,8 +126,8 @@ func TestDoCutsTheAnswerOut(t *testing.T) {
 				if err != nil || string(a.Frame) != "a1" || a.Bad != c.bad || a.Foreign != c.foreign {
 					t.Errorf("Do() = %q, bad %d, foreign %d, %v; want a1, %d, %d", a.Frame, a.Bad, a.Foreign, err, c.bad, c.foreign)
 				}
-				if a.Turn <= 10*time.Millisecond || a.Turn > 20*time.Millisecond {
-					t.Errorf("Turn = %v; want nearly 20ms", a.Turn)
+				if a.Turn <= c.turn-10*time.Millisecond || a.Turn > c.turn {
+					t.Errorf("Turn = %v; want nearly %v", a.Turn, c.turn)
 				}
 				if got := r.Stats().Devices["d"]; got.Answers != 1 || got.Bad != uint64(c.bad) || got.BytesOut != 2 {
 					t.Errorf("counters = %+v", got)
@@ -136,7 +137,7 @@ func TestDoCutsTheAnswerOut(t *testing.T) {
 	}
 }
 
-// invariant 8: a late answer is never taken for the next one.
+// invariant 8: a late answer is its own request's, and never taken for the next one.
 func TestLateAnswerIsNeverTheNextOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{})
@@ -147,21 +148,61 @@ func TestLateAnswerIsNeverTheNextOnes(t *testing.T) {
 			}
 			echoNumber(req, w)
 		})
+		start := time.Now()
 		for n := range byte(60) {
 			a, err := r.Do(t.Context(), Request{
 				Frame: request(n), Match: answered, Timeout: 300 * time.Millisecond, Lateness: 700 * time.Millisecond,
 			})
-			switch {
-			case n%10 == 0 && !errors.Is(err, drivers.ErrSilent):
-				t.Errorf("Do(%d) = %q, %v; want ErrSilent", n, a.Frame, err)
-			case n%10 != 0 && err != nil:
-				t.Errorf("Do(%d) = %v", n, err)
-			case n%10 != 0 && a.Frame[1] != n:
-				t.Errorf("Do(%d) took the answer to %d", n, a.Frame[1])
+			if err != nil || a.Frame[1] != n || a.Late != (n%10 == 0) {
+				t.Errorf("Do(%d) = %q, late %v, %v; want its own answer", n, a.Frame, a.Late, err)
 			}
 		}
-		if s := r.Stats(); s.Stray != 12 || s.Line.Timeouts != 6 {
-			t.Errorf("stray bytes %d, time-outs %d; want 12, 6", s.Stray, s.Line.Timeouts)
+		if s := r.Stats(); s.Stray != 0 || s.Line.Timeouts != 0 || s.Line.Late != 6 {
+			t.Errorf("stray bytes %d, time-outs %d, late %d; want 0, 0, 6", s.Stray, s.Line.Timeouts, s.Line.Late)
+		}
+		// the quiet ends with the answer: 100 ms less for each late one
+		if took := time.Since(start); took > 6*600*time.Millisecond+60*10*time.Millisecond {
+			t.Errorf("took %v; want no quiet after a late answer", took)
+		}
+	})
+}
+
+// invariant 8: without the late answer the line is left quiet for as long as it could come, for everybody who may be taken in.
+func TestQuietAfterATimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{})
+		silentNumber(<-r.far, 's')
+		start := time.Now()
+		done := make(chan error, 1)
+		go func() {
+			_, err := r.Do(t.Context(), Request{
+				Source: "s", Frame: request('s'), Match: answered, Timeout: 300 * time.Millisecond, Lateness: 700 * time.Millisecond,
+			})
+			done <- err
+		}()
+		synctest.Wait()
+		for _, waits := range []Request{
+			{Priority: Polling, Source: "other"}, {Priority: Visible, Source: "other"}, {Priority: Actuation}, {Priority: Actuation, Source: "s"},
+		} {
+			go func() {
+				waits.Frame, waits.Match = request('1'), answered
+				if a, err := r.Do(t.Context(), waits); err != nil || a.Sent.Sub(start) < 700*time.Millisecond {
+					t.Errorf("priority %d of %q went after %v, %v; want it to wait", waits.Priority, waits.Source, a.Sent.Sub(start), err)
+				}
+			}()
+		}
+		if err := <-done; !errors.Is(err, drivers.ErrSilent) {
+			t.Errorf("Do() = %v; want ErrSilent", err)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+// silentNumber answers every request but those of number n.
+func silentNumber(far net.Conn, n byte) {
+	serve(far, func(req []byte, w io.Writer) {
+		if req[1] != n {
+			echoNumber(req, w)
 		}
 	})
 }

@@ -17,7 +17,10 @@ const (
 	maxFrame   = 256                    // bytes of a request; writes stay short
 	maxInput   = 1024                   // bytes kept while a Matcher wants more
 	maxTimeout = 10 * time.Second       // of one request
-	maxDevices = 128                    // names with counters of their own; the rest is counted as "other"
+	maxDevices = 512                    // names of which something is known; the rest is counted as "other"
+	maxOwed    = 8                      // sources whose late answers may be owed while an actuation goes ahead of them
+	stall      = 60 * time.Millisecond  // and 4 characters: an answer that stood still so long is broken off
+	echoRetry  = 5 * time.Second        // until a line that returned what was sent is asked again whether it does
 	maxSettle  = 100 * time.Millisecond // waiting for a babbling line to pause before a request goes out all the same
 	writeLimit = time.Second            // for a write; a port that takes longer is closed and opened again
 	stopLimit  = 2 * time.Second        // for the port's goroutines to end when the bus stops
@@ -106,7 +109,7 @@ func (c Config) withDefaults() Config {
 		c.StopBits = 1
 	}
 	if c.Gap == 0 && !c.Direct {
-		c.Gap = max(c.wire(7)/2, 2*time.Millisecond)
+		c.Gap = max(c.bits(silenceBits), leastGap)
 	}
 	if c.Lateness == 0 {
 		c.Lateness = time.Second
@@ -117,12 +120,28 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// wire is how long n characters take on the line, counted with 11 bits each.
+// The silence before a request: 3.5 characters, which RTU counts with 11 bits whatever the format, since a device that
+// waits so long would miss the end of a frame after less.
+const (
+	silenceBits = 3.5 * 11
+	leastGap    = 2 * time.Millisecond
+)
+
+// bits is how long n bits take on the line.
+func (c Config) bits(n float64) time.Duration {
+	return time.Duration(n * float64(time.Second) / float64(c.Baud))
+}
+
+// wire is how long n characters take on the line: a start bit, eight bits, parity and stop bits each.
 func (c Config) wire(n int) time.Duration {
 	if c.Direct {
 		return 0
 	}
-	return time.Duration(n) * 11 * time.Second / time.Duration(c.Baud)
+	each := 1 + 8 + c.StopBits
+	if c.Parity != ParityNone {
+		each++
+	}
+	return c.bits(float64(n * each))
 }
 
 // Dir is the direction of bytes on the line.

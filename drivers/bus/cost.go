@@ -10,6 +10,17 @@ type Cost struct {
 	Lateness time.Duration // Request.Lateness; 0: the line's
 }
 
+// Takes is how long x holds the line of c when its answer begins turnaround after its request: the silence before it, both
+// frames on the wire, and the turnaround. Silence is counted as Config.Gap has it.
+func (c Config) Takes(x Cost, turnaround time.Duration) time.Duration {
+	c = c.withDefaults()
+	d := c.Gap + c.wire(x.Out)
+	if x.In > 0 {
+		d += turnaround + c.wire(x.In)
+	}
+	return d
+}
+
 // Costed is what a driver may offer beside its interface, for computing what a line can do.
 type Costed interface {
 	// PollCost is what one poll of all devices of the driver asks of the line, in order.

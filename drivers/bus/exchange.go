@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,31 +9,47 @@ import (
 	"github.com/ntpc-smart-community/lobby/drivers"
 )
 
-// exchange carries one request: silence, the frame, its answer. An error that is drivers.ErrGone means that the port
-// is of no more use.
-func (l *line) exchange(ctx context.Context, j *job) (a Answer, err error) {
-	began := time.Now()
-	l.got = 0
-	defer func() { l.account(j, a, err, time.Since(began)) }()
-	if err := l.settle(ctx); err != nil {
-		return a, l.fault(err)
-	}
-	in, w, err := l.write(j)
-	a.Sent = w.at
-	if err != nil {
-		return a, l.fault(err)
-	}
-	// the port takes the frame at once and then needs its time on the wire
-	l.last = time.Now().Add(l.bus.cfg.wire(len(j.Frame)))
-	if err := l.receive(ctx, j, &a, in); err != nil {
-		return a, l.fault(err)
-	}
-	return a, nil
+// exchange is one request on the line.
+type exchange struct {
+	*job
+	hearing
+	answer  Answer
+	opening uint64        // of the port that it goes over
+	probe   bool          // it shows whether a dead device is back
+	began   time.Time     // when its turn came
+	left    time.Time     // when the frame's last byte had left, by the wire's arithmetic
+	limit   time.Duration // for the answer's first byte
+	end     time.Time     // when its answer can no longer come
+	overdue bool          // the time-out is over; what comes is late
+	stalled bool          // because the answer stood still
+	gaveUp  time.Time     // when that was
+	got     uint64        // bytes received
 }
 
-// fault names the line that err happened on.
-func (l *line) fault(err error) error {
-	return fmt.Errorf("bus %s (%s): %w", l.bus.cfg.Name, l.port.name, err)
+// Why a request ended without an answer before its time.
+var (
+	errStopped   = fmt.Errorf("stopped: %w", drivers.ErrGone)
+	errPreempted = fmt.Errorf("%w before an actuation went ahead", drivers.ErrSilent)
+)
+
+// carry carries one request whose turn began at began: the frame and its answer. It returns an error when the port is of no
+// more use.
+func (l *line) carry(ctx context.Context, j *job, began time.Time) error {
+	x := &exchange{job: j, opening: l.opening, began: began}
+	x.hearing = hearing{frame: j.Frame, match: j.Match, echo: l.bus.cfg.Echo}
+	err := l.admit(x)
+	if err == nil {
+		err = l.send(ctx, x)
+	}
+	if err != nil && !errors.Is(err, ErrResting) {
+		err = fmt.Errorf("bus %s (%s): %w", l.bus.cfg.Name, l.port.name, err)
+	}
+	l.conclude(x, err)
+	j.answer <- result{x.answer, err}
+	if errors.Is(err, drivers.ErrGone) && !errors.Is(err, errEchoes) {
+		return err
+	}
+	return nil
 }
 
 // settle drops stale bytes until the line has been silent for the gap. A line that never pauses is not waited for:
@@ -68,139 +83,223 @@ func (l *line) settle(ctx context.Context) error {
 	}
 }
 
-var errStopped = fmt.Errorf("stopped: %w", drivers.ErrGone)
+// admit refuses what must not go over this line now. Nobody can exchange the port between this and the frame.
+func (l *line) admit(x *exchange) error {
+	if err := l.bus.rest(&x.Request); err != nil {
+		return err
+	}
+	if !l.echoes.IsZero() && (time.Now().Before(l.echoes) || !x.showsEcho()) {
+		return errEchoes
+	}
+	if x.Proven && !l.bus.proven(&x.Request, l.opening) {
+		return fmt.Errorf("%w: nothing was sent: it has to answer a reading first", drivers.ErrUnproven)
+	}
+	x.limit, x.probe = l.bus.begin(&x.Request)
+	return nil
+}
 
-// write hands the frame to the port and waits until the port has taken it. From then on all bytes that come belong to
-// this request; those that came before write returned are in the first result.
-func (l *line) write(j *job) ([]byte, written, error) {
-	handed := time.Now()
-	l.port.out <- order{j.Frame, j.NotAfter}
+// send hands the frame to the port, waits until the port has taken it, and then for the answer. From the frame on all bytes
+// that come belong to this request.
+func (l *line) send(ctx context.Context, x *exchange) error {
+	x.answer.Sent = time.Now() // the writer may have got to it, whatever becomes of the port
+	l.port.out <- order{x.Frame, x.NotAfter}
 	limit := time.NewTimer(writeLimit)
 	defer limit.Stop()
-	maybe := written{at: handed} // the writer may have got to it
-	var in []byte
+	var early []chunk
 	for {
 		select {
 		case w := <-l.port.wrote:
-			switch {
-			case w.at.IsZero():
-				return nil, w, w.err
-			case w.err != nil:
-				return nil, w, fmt.Errorf("%w: write: %w", drivers.ErrGone, w.err)
+			x.answer.Sent = w.at
+			if w.at.IsZero() {
+				return w.err
 			}
-			l.bus.deps.Observe(w.at, Out, j.Frame)
-			return in, w, nil
+			if w.err != nil {
+				return fmt.Errorf("%w: write: %w", drivers.ErrGone, w.err)
+			}
+			l.sent(x, w.at)
+			return l.receive(ctx, x, early)
 		case c := <-l.port.in:
-			in = l.take(in, c)
+			early = append(early, c)
 		case <-l.port.gone:
-			return nil, maybe, l.port.err
+			return l.port.err
 		case <-limit.C:
 			l.port.flush() // frees a writer whose peer has stopped, on ports that can
-			return nil, maybe, fmt.Errorf("%w: write takes over %v: check the adapter", drivers.ErrGone, writeLimit)
+			return fmt.Errorf("%w: write takes over %v: check the adapter", drivers.ErrGone, writeLimit)
 		}
 	}
 }
 
-// receive waits for the answer to j. in is what came so far.
-func (l *line) receive(ctx context.Context, j *job, a *Answer, in []byte) error {
-	sent := l.last
-	limit := time.NewTimer(time.Until(sent.Add(j.Timeout)))
-	defer limit.Stop()
-	echo := l.bus.cfg.Echo
+// sent notes that the port has taken the frame. It then needs its time on the wire.
+func (l *line) sent(x *exchange, at time.Time) {
+	l.bus.deps.Observe(at, Out, x.Frame)
+	l.bus.deps.Recorder.add(at, Record{Kind: FrameSent, Device: x.Device, Bytes: x.Frame})
+	x.left = time.Now().Add(l.bus.cfg.wire(len(x.Frame)))
+	x.end = at.Add(x.Lateness)
+	if whole := x.left.Add(x.Timeout); x.end.Before(whole) {
+		x.end = whole
+	}
+	l.last = x.left
+}
+
+// receive waits for the answer to x. early came while the frame was being written.
+func (l *line) receive(ctx context.Context, x *exchange, early []chunk) error {
+	for _, c := range early {
+		if done, err := l.hear(x, c); done {
+			return err
+		}
+	}
+	due := l.due(x)
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
 	for {
-		if len(in) > 0 && a.Turn == 0 && !echo {
-			a.Turn = max(l.last.Sub(sent), 1)
-		}
-		var done bool
-		if in, echo, done = match(j, a, in, echo); done {
-			a.At = l.last
-			return nil
-		}
 		select {
 		case c := <-l.port.in:
-			in = l.take(in, c)
+			if done, err := l.hear(x, c); done {
+				return err
+			}
+		case <-timer.C:
+			due = time.Time{}
+			if done, err := l.expired(x); done {
+				return err
+			}
+		case <-l.bus.queue.wake:
 		case <-l.port.gone:
 			return l.port.err
 		case <-ctx.Done():
 			return errStopped
-		case <-limit.C:
-			return l.expired(j, a, in, echo)
+		}
+		if (x.overdue || x.probe) && l.yields(x) {
+			return errPreempted
+		}
+		if d := l.due(x); d != due {
+			due = d
+			timer.Reset(time.Until(due))
 		}
 	}
 }
 
-// expired judges what is there at the time-out, with what came in time though we did not look in time.
-func (l *line) expired(j *job, a *Answer, in []byte, echo bool) error {
+// hear takes what was read, and tells whether the request has ended by it.
+func (l *line) hear(x *exchange, c chunk) (done bool, err error) {
+	l.seen(c)
+	x.got += uint64(len(c.bytes))
+	done = x.hear(c.bytes)
+	switch {
+	case !l.bus.cfg.Echo && x.returned():
+		return true, l.foundEcho()
+	case done || x.begun():
+		if x.answer.Turn == 0 {
+			x.answer.Turn = max(c.at.Sub(x.left), 1)
+		}
+	default:
+		x.answer.Turn = 0 // it was not the answer's first byte
+	}
+	if done {
+		x.answer.At = c.at
+		if !l.echoes.IsZero() {
+			l.noEcho()
+		}
+	}
+	return done, nil
+}
+
+// due is when x's time-out is over or, after it, when its answer can no longer come.
+func (l *line) due(x *exchange) time.Time {
+	whole := x.left.Add(x.Timeout)
+	switch {
+	case x.overdue:
+		return x.end
+	case x.Match == nil:
+		return whole
+	case x.begun():
+		if still := l.last.Add(stall + l.bus.cfg.wire(4)); still.Before(whole) {
+			return still
+		}
+		return whole
+	}
+	return x.left.Add(x.limit)
+}
+
+// expired judges what is there when x is due, with what came in time though we did not look in time.
+func (l *line) expired(x *exchange) (done bool, err error) {
 	for empty := false; !empty; {
 		select {
 		case c := <-l.port.in:
-			in = l.take(in, c)
+			if done, err := l.hear(x, c); done {
+				return true, err
+			}
 		default:
 			empty = true
 		}
 	}
-	in, _, done := match(j, a, in, echo)
+	now := time.Now()
 	switch {
-	case done:
-		a.At = l.last
-		return nil
-	case j.Match == nil:
-		a.Frame, a.At = in, time.Now()
-		return nil
+	case now.Before(l.due(x)):
+		return false, nil
+	case x.Match == nil:
+		x.answer.At = now
+		return true, nil
+	case x.overdue:
+		return true, l.silence(x)
 	}
-	return silence(j, a, len(in))
+	x.overdue, x.stalled, x.gaveUp = true, x.begun(), now
+	l.bus.deps.Recorder.add(now, Record{Kind: TimedOut})
+	return false, nil
 }
 
-// silence says what was heard instead of an answer.
-func silence(j *job, a *Answer, rest int) error {
-	if a.Bad+a.Foreign+rest == 0 {
-		return fmt.Errorf("%w in %v", drivers.ErrSilent, j.Timeout)
-	}
-	return fmt.Errorf("%w in %v (%d damaged and %d foreign frames, %d bytes over)",
-		drivers.ErrSilent, j.Timeout, a.Bad, a.Foreign, rest)
+// yields tells whether an actuation waits that need not wait for x, whose answer may still come.
+func (l *line) yields(x *exchange) bool {
+	return x.Source != "" && len(l.owed) < maxOwed && l.bus.queue.holds(func(j *job) bool {
+		return j.Priority == Actuation && j.Source != "" && j.Source != x.Source && l.may(j)
+	})
 }
 
-// match lets the request's Matcher eat from in. It returns what is left, whether the adapter's echo is still awaited,
-// and whether a holds the answer.
-func match(j *job, a *Answer, in []byte, echo bool) (rest []byte, awaited, done bool) {
-	if echo {
-		n := min(len(in), len(j.Frame))
-		if !bytes.Equal(in[:n], j.Frame[:n]) { // somebody spoke while we did
-			a.Bad++
-			return nil, true, false
-		}
-		if n < len(j.Frame) {
-			return in, true, false
-		}
-		in = in[n:]
+// conclude ends x with err: what is owed, what is counted, what is recorded.
+func (l *line) conclude(x *exchange, err error) {
+	a := &x.answer
+	if a.Sent.IsZero() {
+		l.bus.unsent(x, err)
+		return
 	}
-	for j.Match != nil && len(in) > 0 {
-		v, n := j.Match(in)
-		n = max(1, min(n, len(in)))
-		switch v {
-		case More:
-			return in, false, false
-		case Complete:
-			a.Frame = in[:n:n]
-			return in[n:], false, true
-		case Foreign:
-			a.Foreign++
-		default:
-			a.Bad++
-		}
-		in = in[n:]
+	if x.left.IsZero() {
+		l.sent(x, a.Sent) // it may have left
 	}
-	return in, false, false
+	a.Frame, a.Bad, a.Foreign, a.Late = x.hearing.answer, x.bad, x.foreign, x.overdue && err == nil
+	if x.Match == nil && err == nil {
+		a.Frame = x.in
+	}
+	now := time.Now()
+	if errors.Is(err, drivers.ErrSilent) {
+		l.silent = true
+		if now.Before(x.end) {
+			l.owed = append(l.owed, owed{x.Source, x.end})
+		}
+	}
+	l.bus.account(x, err, now)
+	r := Record{Kind: Ended, Bytes: a.Frame, Outcome: outcome(x, err), Bad: x.bad, Foreign: x.foreign}
+	if x.Match != nil {
+		r.Over = len(x.in)
+	}
+	if err != nil {
+		r.Text = err.Error()
+	}
+	l.bus.deps.Recorder.add(now, r)
 }
 
-// take appends what was read. Past the bound the oldest go: they were no answer.
-func (l *line) take(in []byte, c chunk) []byte {
-	l.seen(c)
-	in = append(in, c.bytes...)
-	if over := len(in) - maxInput; over > 0 {
-		in = in[over:]
+// outcome names what became of x.
+func outcome(x *exchange, err error) Outcome {
+	switch {
+	case errors.Is(err, errEchoes):
+		return Echoed
+	case errors.Is(err, drivers.ErrSilent):
+		return Silent
+	case err != nil:
+		return Broken
+	case x.Match == nil:
+		return Listened
+	case x.answer.Late:
+		return AnsweredLate
 	}
-	return in
+	return Answered
 }
 
 // stray drops what was read while nobody had asked.
@@ -215,50 +314,6 @@ func (l *line) seen(c chunk) {
 	if c.at.After(l.last) {
 		l.last = c.at
 	}
-	l.got += uint64(len(c.bytes))
 	l.bus.deps.Observe(c.at, In, c.bytes)
-}
-
-// hush leaves the line quiet until the late answer can no longer come, and drops it if it does.
-func (l *line) hush(ctx context.Context, j *job, until time.Time) {
-	began := time.Now()
-	quiet := time.NewTimer(time.Until(until))
-	defer quiet.Stop()
-	for {
-		select {
-		case c := <-l.port.in:
-			l.stray(c)
-			continue
-		case <-quiet.C:
-			// the other direction too: a frame that has not left by now must not leave later
-			l.port.flush()
-		case <-l.port.gone:
-		case <-ctx.Done():
-		}
-		l.bus.count(j.Device, Counters{Quiet: time.Since(began)})
-		return
-	}
-}
-
-// account adds one request to the counters.
-func (l *line) account(j *job, a Answer, err error, busy time.Duration) {
-	if a.Sent.IsZero() {
-		if errors.Is(err, drivers.ErrLate) {
-			l.bus.mu.Lock()
-			l.bus.stats.Late++
-			l.bus.mu.Unlock()
-		}
-		return
-	}
-	c := Counters{
-		Transactions: 1, BytesOut: uint64(len(j.Frame)), BytesIn: l.got, Busy: busy,
-		Bad: uint64(a.Bad), Foreign: uint64(a.Foreign),
-	}
-	switch {
-	case err == nil && j.Match != nil:
-		c.Answers = 1
-	case errors.Is(err, drivers.ErrSilent):
-		c.Timeouts = 1
-	}
-	l.bus.count(j.Device, c)
+	l.bus.deps.Recorder.add(c.at, Record{Kind: BytesReceived, Bytes: c.bytes})
 }

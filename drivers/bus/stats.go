@@ -1,15 +1,20 @@
 package bus
 
 import (
-	"maps"
+	"errors"
 	"time"
+
+	"github.com/ntpc-smart-community/lobby/drivers"
 )
 
 // Counters of a line or of one device on it, since the bus was made.
 type Counters struct {
 	Transactions uint64        // frames handed to the port
-	Answers      uint64        // answers taken
+	Answers      uint64        // answers taken, late ones too
+	Late         uint64        // answers that came after the learned time-out
 	Timeouts     uint64        // requests that got no usable answer in time
+	Stalled      uint64        // answers that broke off, whether their rest came late or never
+	Resting      uint64        // polls not sent, because the device had been silent for some time
 	Bad          uint64        // damaged frames dropped
 	Foreign      uint64        // sound but foreign frames dropped
 	BytesOut     uint64        // written
@@ -18,50 +23,74 @@ type Counters struct {
 	Quiet        time.Duration // time the line was left quiet after time-outs
 }
 
+// Device is what the bus knows of one device.
+type Device struct {
+	Counters
+	Turn      time.Duration // usual turnaround, from the request's last byte to the answer's first; 0: it has not answered in time yet
+	Limit     time.Duration // time-out that was learned for its answer's first byte
+	LastOK    time.Time     // its last good answer; zero: none yet
+	Resting   bool          // it has been silent for some time, and is polled now and then only
+	NextProbe time.Time     // when the next poll will be sent; zero unless Resting
+	Period    time.Duration // usual time between polls that were sent; 0: not known yet
+}
+
+// Waits are those of Actuation requests, from Do until the frame's last byte has left the port, by the wire's arithmetic.
+type Waits struct {
+	Count uint64        // since the bus was made
+	Usual time.Duration // follows slowly
+	Worst time.Duration // of the last hour
+}
+
 // Stats is a snapshot of a bus.
 type Stats struct {
-	Open     bool      // the port is open
-	Port     string    // the candidate that is open, or was last
-	Since    time.Time // when Open last changed; zero: never
-	Error    string    // why the port is not open; empty while it is
-	Opens    uint64    // times the port was opened
-	Losses   uint64    // times an open port went away
-	Renewals uint64    // times a TCP connection was closed after a time-out, to be opened again
-	Refused  uint64    // requests refused because the queue was full
-	Late     uint64    // requests dropped unsent because NotAfter had passed
-	Stray    uint64    // bytes that came when nobody had asked
-	Waiting  int       // requests in the queues
-	Line     Counters
-	Devices  map[string]Counters // by Request.Device; what is over 128 names is under "other"
+	Open      bool      // the port is open
+	Port      string    // the candidate that is open, or was last
+	Since     time.Time // when Open last changed; zero: never
+	Error     string    // why the port is not open; empty while it is
+	Fault     string    // what is wrong with the open line and what to do, where that can be told: it echoes; empty: nothing known
+	Opens     uint64    // times the port was opened
+	Losses    uint64    // times an open port went away
+	Renewals  uint64    // times a TCP connection was closed after a time-out, to be opened again
+	Refused   uint64    // requests refused because the queue was full
+	Late      uint64    // requests dropped unsent because NotAfter had passed
+	Unproven  uint64    // requests dropped unsent because their device had not answered on this port
+	Stray     uint64    // bytes that came when nobody had asked
+	Waiting   int       // requests in the queues
+	Use       float64   // part of the last minute in which the line was held, 0 to 1
+	Actuation Waits
+	Line      Counters
+	Devices   map[string]Device // by Request.Device; what is over 512 names is under "other"
 }
 
 // Stats returns the counters as they stand. The caller owns the result.
 func (b *Bus) Stats() Stats {
+	waiting := b.queue.waiting()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.stats
-	s.Devices = maps.Clone(b.stats.Devices)
-	for _, q := range b.queues {
-		s.Waiting += len(q)
+	s.Waiting = waiting
+	now := time.Now()
+	s.Use, s.Actuation.Worst = b.lately.use(now), b.lately.worst(now)
+	s.Devices = make(map[string]Device, len(b.devices.all))
+	for name, d := range b.devices.all {
+		one := Device{
+			Counters: d.counters, Turn: d.usual, Limit: d.limit(d.most), LastOK: d.lastOK, Resting: d.resting, Period: d.period,
+		}
+		if one.Resting {
+			one.NextProbe = d.probe
+		}
+		s.Devices[name] = one
 	}
 	return s
-}
-
-// count adds d to the line and to one device.
-func (b *Bus) count(device string, d Counters) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.stats.Line = b.stats.Line.plus(d)
-	if _, known := b.stats.Devices[device]; !known && len(b.stats.Devices) >= maxDevices {
-		device = "other"
-	}
-	b.stats.Devices[device] = b.stats.Devices[device].plus(d)
 }
 
 func (c Counters) plus(d Counters) Counters {
 	c.Transactions += d.Transactions
 	c.Answers += d.Answers
+	c.Late += d.Late
 	c.Timeouts += d.Timeouts
+	c.Stalled += d.Stalled
+	c.Resting += d.Resting
 	c.Bad += d.Bad
 	c.Foreign += d.Foreign
 	c.BytesOut += d.BytesOut
@@ -71,19 +100,140 @@ func (c Counters) plus(d Counters) Counters {
 	return c
 }
 
+// lately is what the last minute and the last hour brought.
+type lately struct {
+	began time.Time
+	busy  slots // of a second
+	waits slots // of a minute
+}
+
+// slots are the last 60 stretches of time, each with a figure.
+type slots struct {
+	newest int64
+	figure [60]time.Duration
+}
+
+// at returns the slot of number n. Those that nobody touched since are empty.
+func (s *slots) at(n int64) *time.Duration {
+	for ; s.newest < n; s.newest++ {
+		if n-s.newest > int64(len(s.figure)) {
+			s.newest = n - int64(len(s.figure))
+		}
+		s.figure[(s.newest+1)%int64(len(s.figure))] = 0
+	}
+	return &s.figure[n%int64(len(s.figure))]
+}
+
+func (l *lately) second(now time.Time) *time.Duration {
+	return l.busy.at(int64(now.Sub(l.began) / time.Second))
+}
+func (l *lately) minute(now time.Time) *time.Duration {
+	return l.waits.at(int64(now.Sub(l.began) / time.Minute))
+}
+
+// use is the part of the last minute in which the line was held.
+func (l *lately) use(now time.Time) float64 {
+	l.second(now)
+	var sum time.Duration
+	for _, busy := range l.busy.figure {
+		sum += busy
+	}
+	return min(1, float64(sum)/float64(max(time.Second, min(time.Minute, now.Sub(l.began)))))
+}
+
+// worst is the longest wait of the last hour.
+func (l *lately) worst(now time.Time) time.Duration {
+	l.minute(now)
+	var worst time.Duration
+	for _, wait := range l.waits.figure {
+		worst = max(worst, wait)
+	}
+	return worst
+}
+
+// unsent counts a request that was not written.
+func (b *Bus) unsent(x *exchange, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if x.probe {
+		b.devices.of(x.Device).probe = time.Now() // it was none
+	}
+	switch {
+	case errors.Is(err, drivers.ErrLate):
+		b.stats.Late++
+	case errors.Is(err, drivers.ErrUnproven):
+		b.stats.Unproven++
+	}
+}
+
+// account adds one request that was sent to what is known of the line and of its device.
+func (b *Bus) account(x *exchange, err error, now time.Time) {
+	held := now
+	if x.overdue {
+		held = x.gaveUp
+	}
+	c := Counters{
+		Transactions: 1, BytesOut: uint64(len(x.Frame)), BytesIn: x.got, Busy: held.Sub(x.began), Quiet: now.Sub(held),
+		Bad: uint64(x.bad), Foreign: uint64(x.foreign),
+	}
+	if x.stalled {
+		c.Stalled = 1
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := b.devices.of(x.Device)
+	switch {
+	case err == nil && x.Match != nil:
+		c.Answers = 1
+		if x.answer.Late {
+			c.Late = 1
+		}
+		// a write is answered by its echo, which an adapter can give as well
+		proves := string(x.answer.Frame) != string(x.Frame)
+		b.devices.answered(d, x, now, proves)
+	case errors.Is(err, drivers.ErrSilent):
+		c.Timeouts = 1
+		b.devices.noise = b.devices.noise || x.bad > 0
+		if x.overdue {
+			b.devices.timedOut(d, x, now)
+		}
+	}
+	if x.probe && d.resting && err != nil && !x.overdue {
+		d.probe = now.Add(d.wait(now)) // it was cut short, and says nothing
+	}
+	d.counters, b.stats.Line = d.counters.plus(c), b.stats.Line.plus(c)
+	*b.lately.second(now) += c.Busy
+	switch x.Priority {
+	case Polling:
+		d.polled(x.answer.Sent)
+	case Actuation:
+		wait := x.left.Sub(x.asked)
+		w := &b.stats.Actuation
+		if w.Count++; w.Count == 1 {
+			w.Usual = wait
+		}
+		w.Usual += (wait - w.Usual) / 8
+		slot := b.lately.minute(now)
+		*slot = max(*slot, wait)
+	}
+}
+
 // up records that the port is open, and says so unless it was: a renewed connection is no news.
-func (b *Bus) up(port string) {
+func (b *Bus) up(port string) (opening uint64) {
 	b.mu.Lock()
 	was := b.stats.Open
 	if !was {
 		b.stats.Since = time.Now()
 	}
-	b.stats.Open, b.stats.Port, b.stats.Error = true, port, ""
+	b.stats.Open, b.stats.Port, b.stats.Error, b.stats.Fault = true, port, "", ""
 	b.stats.Opens++
+	opening = b.stats.Opens
 	b.mu.Unlock()
+	b.deps.Recorder.add(time.Now(), Record{Kind: PortOpened, Text: port})
 	if !was {
 		b.deps.Log.Info("port is open", "bus", b.cfg.Name, "port", port)
 	}
+	return opening
 }
 
 // down records why the port is not open, and says so once for each new reason.
@@ -93,10 +243,12 @@ func (b *Bus) down(err error) {
 	if was {
 		b.stats.Losses++
 		b.stats.Since = time.Now()
+		b.devices.lost()
 	}
-	b.stats.Open, b.stats.Error = false, err.Error()
+	b.stats.Open, b.stats.Error, b.stats.Fault = false, err.Error(), ""
 	b.mu.Unlock()
 	if !said {
+		b.deps.Recorder.add(time.Now(), Record{Kind: PortLost, Text: err.Error()})
 		b.deps.Log.Warn("port is not open", "bus", b.cfg.Name, "err", err)
 	}
 }

@@ -67,8 +67,8 @@ func TestStatusOfThreeBoardsOneSilent(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if cab.asked[1] != 3+1+1+1 {
-			t.Errorf("silent board was asked %d times; want three tries, then one a poll", cab.asked[1])
+		if cab.asked[1] < 3+1 || cab.asked[1] > 3+1+1+1 {
+			t.Errorf("silent board was asked %d times; want three tries, then at most one a poll", cab.asked[1])
 		}
 	})
 }
@@ -129,7 +129,7 @@ func TestWrongAnswersAreRefusedAndCounted(t *testing.T) {
 	}
 }
 
-// invariant 8: an answer that comes after its time-out is never read as the next one's.
+// invariant 8: an answer that comes after its time-out is never read as the next one's, but as its own.
 func TestLateStatusIsNotTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near := map[int]uint64{0: 0xffff}
@@ -146,12 +146,13 @@ func TestLateStatusIsNotTheNextOne(t *testing.T) {
 			cab.latch[0] = 0xfffe // meanwhile the door is opened by hand
 			return [][]byte{old}
 		}
-		st, err := bank.Status(t.Context())
-		if err != nil || st.Locks[0].Latch != drivers.LatchOpen {
-			t.Errorf("Status() = %v, %v; want open", st.Locks[0], err)
+		for _, want := range []drivers.Latch{drivers.LatchClosed, drivers.LatchOpen} {
+			if st, err := bank.Status(t.Context()); err != nil || st.Locks[0].Latch != want {
+				t.Errorf("Status() = %v, %v; want %v", st.Locks[0], err, want)
+			}
 		}
-		if s := line.Stats(); s.Stray != statusLen {
-			t.Errorf("stray bytes = %d; want the late answer's %d", s.Stray, statusLen)
+		if s := line.Stats(); s.Stray != 0 || s.Line.Late != 1 || s.Line.Transactions != 2 {
+			t.Errorf("stray bytes %d, late answers %d of %d; want 0, 1 of 2", s.Stray, s.Line.Late, s.Line.Transactions)
 		}
 	})
 }
@@ -183,6 +184,16 @@ func TestHealth(t *testing.T) {
 			t.Errorf("health offline = %+v; want a new Since and the remedy", h)
 		}
 		cab.locked(func() { cab.latch[0] = 0xffff })
+		for polls := 1; !bank.Health()[0].Online; polls++ {
+			if polls > 3 {
+				t.Fatalf("not found in %d polls of its return: %+v", polls, bank.Health()[0])
+			}
+			_, _ = bank.Status(t.Context())
+			time.Sleep(time.Second)
+		}
+		if h := bank.Health()[0]; h.Errors != 4 && h.Errors != 3 {
+			t.Errorf("%d errors; want those of the polls that were sent", h.Errors)
+		}
 		poll(true, 0)
 		cab.locked(func() { cab.silent(0) })
 		poll(true, 1)

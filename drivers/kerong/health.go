@@ -29,7 +29,7 @@ func (b *Bank) heard(board int, a bus.Answer, err error) {
 	h := b.health[board]
 	h.Errors += uint64(a.Bad + a.Foreign)
 	if err != nil {
-		if errors.Is(err, drivers.ErrSilent) && !a.Sent.IsZero() { // a line does not always ask a board that it knows to be silent
+		if errors.Is(err, drivers.ErrSilent) && !errors.Is(err, bus.ErrResting) { // a poll that was not sent is no time-out
 			h.Errors++
 		}
 		return

@@ -158,6 +158,7 @@ func (u *attempt) judge(ctx context.Context) {
 	end := u.sent.Add(b.cfg.Budget)
 	for at := u.sent.Add(b.cfg.Pulse + b.cfg.Settle); ; {
 		time.Sleep(time.Until(at))
+		began := time.Now()
 		st, err := u.read(ctx, time.Time{})
 		switch {
 		case err != nil:
@@ -168,7 +169,8 @@ func (u *attempt) judge(ctx context.Context) {
 			u.Outcome = drivers.Stuck
 		}
 		now := time.Now()
-		if u.Outcome == drivers.Opened || !now.Before(end) {
+		silent := err != nil && began.Before(end) // it may have been silent because its latch moved: once more
+		if u.Outcome == drivers.Opened || !now.Before(end) && !silent {
 			break
 		}
 		if at = now.Add(repoll); at.After(end) {

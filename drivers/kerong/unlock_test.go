@@ -42,8 +42,8 @@ func TestUnlockOutcomes(t *testing.T) {
 			{"opens late", slow, drivers.Opened, 1, 1510 * time.Millisecond},
 			{"silent while it moves", busy, drivers.Opened, 1, 1700 * time.Millisecond},
 			{"stuck", closed(), drivers.Stuck, 1, 1510 * time.Millisecond},
-			{"silent after the pulse", silentAfter, drivers.Unknown, 1, 2 * time.Second},
-			{"stuck, then silent", stuckThenSilent, drivers.Unknown, 1, 2500 * time.Millisecond},
+			{"silent after the pulse", silentAfter, drivers.Unknown, 1, 2700 * time.Millisecond},
+			{"stuck, then silent", stuckThenSilent, drivers.Unknown, 1, 3100 * time.Millisecond},
 			{"open before", open, drivers.AlreadyOpen, 0, 0},
 		} {
 			t.Run(c.name, func(t *testing.T) {

@@ -205,7 +205,7 @@ func (u *unit) heard(a bus.Answer, err error) {
 	h := &u.health
 	h.Errors += uint64(a.Bad + a.Foreign)
 	if err != nil {
-		if errors.Is(err, drivers.ErrSilent) {
+		if errors.Is(err, drivers.ErrSilent) && !errors.Is(err, bus.ErrResting) { // a poll that was not sent is no time-out
 			h.Errors++
 		}
 		return
