@@ -47,6 +47,11 @@ func (c *converter) open(answer func(n byte)) func(string, Config) (io.ReadWrite
 	}
 }
 
+// quietDeps is a bus's dependencies without its log.
+func quietDeps(open func(string, Config) (io.ReadWriteCloser, error)) Deps {
+	return Deps{Log: slog.New(slog.DiscardHandler), Open: open}
+}
+
 // runOn runs a bus until the test ends.
 func runOn(t *testing.T, b *Bus) {
 	t.Helper()
