@@ -94,10 +94,10 @@ func (r *replay) outcome(then Outcome) Outcome {
 
 func (r *replay) concluded() Concluded {
 	c := Concluded{At: r.sentAs.At, Line: r.line, Device: r.sentAs.Device, Request: r.sentAs.Bytes, Answer: r.answer}
-	if r.hearing.match == nil {
-		c.Answer = r.in
-	}
 	if r.decoder != nil {
+		if r.hearing.match == nil {
+			c.Answer = r.in
+		}
 		c.Explained = r.decoder.Explain(c.Device, c.Request, c.Answer)
 	}
 	return c
