@@ -25,7 +25,7 @@ const (
 	writeLimit = time.Second            // for a write; a port that takes longer is closed and opened again
 	stopLimit  = 2 * time.Second        // for the port's goroutines to end when the bus stops
 	backoffMin = 100 * time.Millisecond // before the first attempt to open the port again
-	backoffMax = 5 * time.Second        // between later attempts
+	backoffMax = 2 * time.Second        // between later attempts: what is plugged in is in service within 3 s
 )
 
 // bauds are the rates offered by every adapter.
@@ -188,8 +188,8 @@ func (d Deps) withDefaults() Deps {
 // backoff is how long to wait before attempt try (from 0) to open the port again.
 func backoff(try int, jitter func(time.Duration) time.Duration) time.Duration {
 	d := backoffMax
-	if try < 6 {
+	if try < 5 {
 		d = min(backoffMin<<try, backoffMax)
 	}
-	return max(0, min(jitter(d), 2*backoffMax))
+	return max(0, min(jitter(d), backoffMax))
 }

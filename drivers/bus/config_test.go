@@ -13,8 +13,8 @@ func TestBackoff(t *testing.T) {
 		jitter func(time.Duration) time.Duration
 		want   time.Duration
 	}{
-		{0, none, backoffMin}, {1, none, 2 * backoffMin}, {5, none, 32 * backoffMin}, {6, none, backoffMax},
-		{1000, none, backoffMax}, {0, wild, 2 * backoffMax},
+		{0, none, backoffMin}, {1, none, 2 * backoffMin}, {4, none, 16 * backoffMin}, {5, none, backoffMax},
+		{1000, none, backoffMax}, {0, wild, backoffMax},
 	} {
 		if got := backoff(c.try, c.jitter); got != c.want {
 			t.Errorf("backoff(%d) = %v; want %v", c.try, got, c.want)

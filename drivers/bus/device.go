@@ -98,6 +98,7 @@ func (r *rhythm) polled(at time.Time) {
 type devices struct {
 	all   map[string]*device
 	heard bool      // somebody has answered since the port was lost
+	last  time.Time // when somebody did
 	noise bool      // nothing but damaged bytes has come since then
 	spent time.Time // until when the line's time for probes is spent
 }
@@ -120,7 +121,7 @@ func (ds *devices) of(name string) *device {
 
 // answered takes the good answer to x at now. proves tells whether it shows that the device is there.
 func (ds *devices) answered(d *device, x *exchange, now time.Time, proves bool) {
-	if ds.heard = true; d.many {
+	if ds.heard, ds.last = true, now; d.many {
 		return
 	}
 	if x.overdue && !x.stalled {
@@ -236,4 +237,11 @@ func (b *Bus) proven(r *Request, opening uint64) bool {
 	defer b.mu.Unlock()
 	d := b.devices.all[r.Device]
 	return d != nil && d.proven == opening
+}
+
+// answeredSince tells whether any device has given a good answer since then.
+func (b *Bus) answeredSince(then time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.devices.last.After(then)
 }

@@ -31,7 +31,7 @@ func (b *Bus) Run(ctx context.Context) error {
 				try = -1
 				continue
 			}
-			if time.Since(opened) >= backoffMax {
+			if time.Since(opened) >= backoffMax || b.answeredSince(opened) { // else it is a port that opens and breaks
 				try = 0
 			}
 		}

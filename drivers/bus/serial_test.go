@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -167,5 +168,71 @@ func TestOpenTakesTheFirstThatOpens(t *testing.T) {
 	b = New(Config{Name: "pty", Ports: []string{filepath.Join(dir, "none-*")}}, Deps{})
 	if _, err := b.open(); !errors.Is(err, drivers.ErrGone) {
 		t.Errorf("open(no match) = %v; want ErrGone", err)
+	}
+}
+
+// descriptors is how many files this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
+}
+
+// An adapter that is pulled out and put back under another name, again and again, leaves nothing behind, and each time what
+// needs proof waits for it.
+func TestReplugLeavesNothingBehind(t *testing.T) {
+	const times = 50
+	link := filepath.Join(t.TempDir(), "by-id")
+	plug := func() *pty.Pair {
+		p := pty.Open(t)
+		if err := errors.Join(os.Symlink(p.Path, link+".new"), os.Rename(link+".new", link)); err != nil {
+			t.Fatal(err)
+		}
+		echoOn(p)
+		return p
+	}
+	adapter := plug()
+	rec := NewRecorder()
+	b := New(Config{Name: "pty", Ports: []string{link}}, Deps{Log: slog.New(slog.DiscardHandler), Recorder: rec})
+	runOn(t, b)
+	reading := Request{Device: "d", Frame: request('1'), Match: answered, Timeout: 300 * time.Millisecond}
+	unlock := Request{Device: "d", Frame: request('1'), Match: answered, Priority: Actuation, Proven: true}
+	works := func() {
+		t.Helper()
+		eventually(t, "the bus finds the port", func() bool { return b.Stats().Open })
+		if _, err := b.Do(t.Context(), unlock); !errors.Is(err, drivers.ErrUnproven) {
+			t.Errorf("Do(unlock) on a new port = %v; want ErrUnproven", err)
+		}
+		for _, r := range []Request{reading, unlock} {
+			if _, err := b.Do(t.Context(), r); err != nil {
+				t.Fatalf("Do() replugged = %v", err)
+			}
+		}
+	}
+	works()
+	files, goroutines := descriptors(t), runtime.NumGoroutine()
+	for range times {
+		adapter.Unplug()
+		eventually(t, "the bus sees the unplugged port", func() bool { return !b.Stats().Open })
+		adapter = plug()
+		works()
+	}
+	eventually(t, "no descriptor or goroutine is left behind", func() bool {
+		return descriptors(t) <= files && runtime.NumGoroutine() <= goroutines
+	})
+	if s := b.Stats(); s.Losses != times || s.Opens != times+1 {
+		t.Errorf("losses %d, opens %d; want %d, %d", s.Losses, s.Opens, times, times+1)
+	}
+	opened := 0
+	for _, r := range rec.Records() {
+		if r.Kind == PortOpened {
+			opened++
+		}
+	}
+	if opened != times+1 {
+		t.Errorf("%d openings recorded; want %d", opened, times+1)
 	}
 }
