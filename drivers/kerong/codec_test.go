@@ -204,7 +204,7 @@ func TestPageIsRight(t *testing.T) {
 			t.Errorf("docs/kerong.md prints %s; sum right: %v", s, right)
 		}
 	}
-	if frames != 15 {
-		t.Errorf("docs/kerong.md prints %d frames; want 15", frames)
+	if frames != 20 {
+		t.Errorf("docs/kerong.md prints %d frames; want 20", frames)
 	}
 }

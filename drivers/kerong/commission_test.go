@@ -72,7 +72,8 @@ func TestCommissionPulsesOnce(t *testing.T) {
 					t.Errorf("Pulse(%d) = %+v, %v; want one frame that has left", lock, p, err)
 				}
 			}
-			if cab.pulses[Place{0, 0}] != 1 || cab.pulses[Place{1, 2}] != 1 || cab.allPulses() != 2 {
+			synctest.Wait()
+			if cab.allPulses() != 2 || cab.pulses[Place{0, 0}] != 1 || cab.pulses[Place{1, 2}] != 1 {
 				t.Errorf("pulses %v; want one of each", cab.pulses)
 			}
 			if gap := cab.at[1].Sub(cab.at[0]); gap < 600*time.Millisecond {

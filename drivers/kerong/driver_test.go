@@ -131,29 +131,32 @@ func TestWrongAnswersAreRefusedAndCounted(t *testing.T) {
 
 // invariant 8: an answer that comes after its time-out is never read as the next one's, but as its own.
 func TestLateStatusIsNotTheNextOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near := map[int]uint64{0: 0xffff}
-		cab := newCabinet(near)
-		bank, line, _ := inBubble(t, cab, Config{Boards: 1, ClosedBit: ClosedIs1, Tries: 2})
-		first := true
-		cab.onStatus = func(int) [][]byte {
-			if !first {
-				return nil
+	both(t, func(t *testing.T, d chain) {
+		synctest.Test(t, func(t *testing.T) {
+			near := map[int]uint64{0: d.full}
+			cab, cfg := newCabinet(near), d.cfg
+			cfg.Boards, cfg.Tries = 1, 2
+			bank, line, _ := inBubble(t, cab, cfg)
+			first := true
+			cab.onStatus = func(int) [][]byte {
+				if !first {
+					return nil
+				}
+				first = false
+				time.Sleep(700 * time.Millisecond) // answers what it was asked then: closed
+				old := cab.says(0, cab.latch[0], 0)
+				cab.latch[0] = d.full - 1 // meanwhile the door is opened by hand
+				return [][]byte{old}
 			}
-			first = false
-			time.Sleep(700 * time.Millisecond) // answers what it was asked then: closed
-			old := cab.says(0, cab.latch[0], 0)
-			cab.latch[0] = 0xfffe // meanwhile the door is opened by hand
-			return [][]byte{old}
-		}
-		for _, want := range []drivers.Latch{drivers.LatchClosed, drivers.LatchOpen} {
-			if st, err := bank.Status(t.Context()); err != nil || st.Locks[0].Latch != want {
-				t.Errorf("Status() = %v, %v; want %v", st.Locks[0], err, want)
+			for _, want := range []drivers.Latch{drivers.LatchClosed, drivers.LatchOpen} {
+				if st, err := bank.Status(t.Context()); err != nil || st.Locks[0].Latch != want {
+					t.Errorf("Status() = %v, %v; want %v", st.Locks[0], err, want)
+				}
 			}
-		}
-		if s := line.Stats(); s.Stray != 0 || s.Line.Late != 1 || s.Line.Transactions != 2 {
-			t.Errorf("stray bytes %d, late answers %d of %d; want 0, 1 of 2", s.Stray, s.Line.Late, s.Line.Transactions)
-		}
+			if s := line.Stats(); s.Stray != 0 || s.Line.Late != 1 || s.Line.Transactions != 2 {
+				t.Errorf("stray bytes %d, late answers %d of %d; want 0, 1 of 2", s.Stray, s.Line.Late, s.Line.Transactions)
+			}
+		})
 	})
 }
 
@@ -222,6 +225,17 @@ func TestNewRefusesBadConfig(t *testing.T) {
 		{"answer: 6s", Config{Name: "x", Boards: 1, Answer: 6 * time.Second}},
 		{"lateness: 11s", Config{Name: "x", Boards: 1, Lateness: 11 * time.Second}},
 		{"tries: 11", Config{Name: "x", Boards: 1, Tries: 11}},
+		{"dialect: 2", Config{Name: "x", Boards: 1, Dialect: 2}},
+		{"leave them out", Config{Name: "x", Boards: 1, Codes: firmware60}},
+		{"codes: missing", Config{Name: "x", Boards: 1, Dialect: B}},
+		{"all three", Config{Name: "x", Boards: 1, Dialect: B, Codes: Codes{Status: 0x60, Open: 0x61}}},
+		{"all three", Config{Name: "x", Boards: 1, Dialect: B, Codes: Codes{Status: 0x60, Open: 0x60, OK: 0x75}}},
+		{"all three", Config{Name: "x", Boards: 1, Dialect: B, Codes: Codes{Status: 0x60, Open: 0x75, OK: 0x75}}},
+		{"no inputs", Config{Name: "x", Boards: 1, Dialect: B, Codes: firmware60, Sensors: true}},
+		{"locks: 49", Config{Name: "x", Boards: 1, Dialect: B, Codes: firmware60, Locks: 49}},
+		{"boards: 101", Config{Name: "x", Boards: 101, Dialect: B, Codes: firmware60}},
+		{"board 100, lock 0", Config{Name: "x", Dialect: B, Codes: firmware60, Wiring: []Place{{100, 0}}}},
+		{"board 0, lock 48", Config{Name: "x", Dialect: B, Codes: firmware60, Wiring: []Place{{0, 48}}}},
 	} {
 		if _, err := New(nil, c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("New(%+v) = %v; want %q", c.cfg, err, c.want)

@@ -22,7 +22,7 @@ func TestOverSerial(t *testing.T) {
 	line := bus.New(bus.Config{Name: "rs485-1", Ports: []string{link}}, bus.Deps{Log: slog.New(slog.DiscardHandler)})
 	bank, err := New(line, Config{
 		Name: "locker/A", Boards: 2, Locks: 28, ClosedBit: ClosedIs1, Sensors: true,
-		Pulse: 50 * time.Millisecond, Settle: 20 * time.Millisecond, Budget: 400 * time.Millisecond,
+		Pulse: 50 * time.Millisecond, Settle: 20 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -173,7 +173,7 @@ func TestUnprovenPort(t *testing.T) {
 
 // A board that the line does not even ask counts as silent, and as no error of the wire.
 func TestBoardThatIsNotAsked(t *testing.T) {
-	line := lineFunc(func(r bus.Request) (bus.Answer, error) { return bus.Answer{}, drivers.ErrSilent })
+	line := lineFunc(func(r bus.Request) (bus.Answer, error) { return bus.Answer{}, bus.ErrResting })
 	bank, err := New(line, Config{Name: "locker/A", Boards: 1, ClosedBit: ClosedIs1})
 	if err != nil {
 		t.Fatal(err)

@@ -154,6 +154,25 @@ func TestUnlockWithoutAPulse(t *testing.T) {
 	})
 }
 
+// A motor latch is energised for a second, and its board says nothing meanwhile.
+func TestSlowMotorLatch(t *testing.T) {
+	both(t, func(t *testing.T, d chain) {
+		synctest.Test(t, func(t *testing.T) {
+			cab := d.closed()
+			cab.onUnlock = func(board, lock int) {
+				cab.silent(board)
+				time.AfterFunc(time.Second, func() { cab.locked(func() { cab.latch[board] = d.full &^ (1 << lock) }) })
+			}
+			d.cfg.Pulse = time.Second
+			bank, line, _ := inBubble(t, cab, d.cfg)
+			got, err := bank.Unlock(t.Context(), d.lock(1, 5), time.Time{})
+			if err != nil || got.Outcome != drivers.Opened || got.Took > 1120*time.Millisecond || line.Stats().Line.Timeouts != 0 {
+				t.Errorf("Unlock() = %v after %v, %v with %d time-outs; want Opened by 1.12s, none", got.Outcome, got.Took, err, line.Stats().Line.Timeouts)
+			}
+		})
+	})
+}
+
 func TestNotAfterPassesBetweenReadingAndPulse(t *testing.T) {
 	both(t, func(t *testing.T, d chain) {
 		synctest.Test(t, func(t *testing.T) {
