@@ -126,8 +126,8 @@ func (m *Meter) registersOf(ctx context.Context, s span, how manner) ([]byte, er
 	}
 	how.wait = m.layout.Wake
 	b, err := read(how)
-	if errors.Is(err, drivers.ErrSilent) { // it is awake now
-		b, err = read(manner{priority: how.priority, tape: how.tape})
+	if errors.Is(err, drivers.ErrSilent) && !how.tape.sent.IsZero() { // it is awake now, for a moment: ahead of other polls
+		b, err = read(manner{priority: bus.Visible, tape: how.tape})
 	}
 	return b, err
 }
