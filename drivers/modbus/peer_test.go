@@ -233,6 +233,18 @@ func (p pipePort) Read(b []byte) (int, error) {
 // nobody open another until plug(true).
 func inBubble(t *testing.T, p *peer, cfg bus.Config) (line *bus.Bus, plug func(in bool)) {
 	t.Helper()
+	return pluggable(t, p.serve, cfg)
+}
+
+// inBubbleWith is a bus whose far end serves itself.
+func inBubbleWith(t *testing.T, serve func(io.ReadWriter), cfg bus.Config) *bus.Bus {
+	t.Helper()
+	line, _ := pluggable(t, serve, cfg)
+	return line
+}
+
+func pluggable(t *testing.T, serve func(io.ReadWriter), cfg bus.Config) (line *bus.Bus, plug func(in bool)) {
+	t.Helper()
 	cfg.Name = "rs485-1"
 	if cfg.Ports == nil {
 		cfg.Ports = []string{"pipe"}
@@ -253,7 +265,7 @@ func inBubble(t *testing.T, p *peer, cfg bus.Config) (line *bus.Bus, plug func(i
 			far = f
 			served.Go(func() {
 				defer f.Close()
-				p.serve(f)
+				serve(f)
 			})
 			return pipePort{near}, nil
 		},
