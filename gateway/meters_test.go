@@ -38,7 +38,7 @@ doors:
 	if err != nil || len(faults) > 0 {
 		t.Fatal(faults, err)
 	}
-	found, err := Probe(t.Context(), c)
+	found, err := Probe(t.Context(), c, true)
 	if err != nil || len(found) != 4 {
 		t.Fatalf("Probe = %+v, %v", found, err)
 	}
@@ -53,6 +53,15 @@ doors:
 	}
 	if p := found[3]; p.Device != "door/ktv" || !p.OK || p.Door != "open" {
 		t.Errorf("an open door: %+v", p)
+	}
+	if r := found[0].Registers; len(r) != 4 || r[0].Name != "total" || r[0].Words != "001c 7aa0" || r[0].Number != "1866400" || r[0].Litres == nil || *r[0].Litres != 1_866_400 || found[0].Configured != "10000101" {
+		t.Errorf("a good meter, explained: %+v", found[0])
+	}
+	if r := found[1].Registers; len(r) != 4 || r[2].Name != "serial" || r[2].Number != "10000109" {
+		t.Errorf("another meter, explained: %+v", r)
+	}
+	if r := found[3].Registers; len(r) != 2 || r[0].Name != "contact" || r[0].Words != "1" || r[1].Name != "output" || r[1].Words != "0" {
+		t.Errorf("an open door, explained: %+v", r)
 	}
 	if n := module.writes.Load(); n != 0 {
 		t.Errorf("a probe wrote %d times to the relay module", n)

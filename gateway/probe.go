@@ -9,71 +9,106 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/drivers/modbus"
 	"github.com/ntpc-smart-community/lobby/gateway/config"
 	"github.com/ntpc-smart-community/lobby/gateway/metering/rules"
 )
 
 // Probed is one device as a probe found it.
 type Probed struct {
-	Device string        `json:"device"`
-	Line   string        `json:"line"`
-	Port   string        `json:"port,omitempty"`
-	OK     bool          `json:"ok"`
-	Turn   time.Duration `json:"turnaround_ns"` // from the request's last byte to the answer's first
-	Serial string        `json:"serial,omitempty"`
-	Litres *int64        `json:"litres,omitempty"` // of a meter
-	Door   string        `json:"door,omitempty"`   // closed, open, unknown
-	Error  string        `json:"error,omitempty"`
+	Device     string                 `json:"device"`
+	Line       string                 `json:"line"`
+	Port       string                 `json:"port,omitempty"`
+	OK         bool                   `json:"ok"`
+	Turn       time.Duration          `json:"turnaround_ns"` // from the request's last byte to the answer's first
+	Serial     string                 `json:"serial,omitempty"`
+	Configured string                 `json:"configured_serial,omitempty"` // of a meter
+	Litres     *int64                 `json:"litres,omitempty"`            // of a meter
+	Door       string                 `json:"door,omitempty"`              // closed, open, unknown
+	Error      string                 `json:"error,omitempty"`
+	Registers  []modbus.RegisterValue `json:"registers,omitempty"` // of a meter or door, explained
 }
 
-// Probe reads every configured device once and says what it found; it opens no lock and lets nobody in. The lines must not
-// be in use.
-func Probe(ctx context.Context, c config.Config) ([]Probed, error) {
+// Probe reads every configured device once and says what it found; it opens no lock and lets nobody in. With explain it also
+// says what stands in which register, as it came and as it is understood. The lines must not be in use.
+func Probe(ctx context.Context, c config.Config, explain bool) ([]Probed, error) {
 	h := newHardware(slog.New(slog.DiscardHandler))
 	defer h.close()
 	if _, err := h.apply(c); err != nil {
 		return nil, err
 	}
 	var found []Probed
-	banks, meters, doors := held(h, &h.banks), held(h, &h.meters), held(h, &h.doors)
 	for _, l := range c.Lockers {
-		err := whenOpen(ctx, func(ctx context.Context) error {
-			status, err := banks[l.Bank].Status(ctx)
-			return errors.Join(err, status.Err)
-		})
-		found = append(found, h.probed(l.Line, banks[l.Bank], err)...)
+		found = append(found, h.probeBank(ctx, l)...)
 	}
 	for _, m := range c.Meters {
-		var r drivers.Reading
-		err := whenOpen(ctx, func(ctx context.Context) (err error) {
-			r, err = meters[m.ID].Read(ctx)
-			return err
-		})
-		for _, p := range h.probed(m.Line, meters[m.ID], err) {
-			if p.OK {
-				p.Serial, p.Litres = r.Serial, &r.Litres
-			}
-			if p.OK && r.Serial != "" && !rules.Same(r.Serial, m.Serial) {
-				p.OK, p.Error = false, fmt.Sprintf("meter %s answers, want %s: check the address set in the meter and the serial on its plate", r.Serial, m.Serial)
-			}
-			found = append(found, p)
-		}
+		found = append(found, h.probeMeter(ctx, m, explain)...)
 	}
 	for _, d := range c.Doors {
-		var status drivers.DoorStatus
-		err := whenOpen(ctx, func(ctx context.Context) (err error) {
-			status, err = doors[d.ID].Status(ctx)
-			return err
-		})
-		for _, p := range h.probed(d.Line, doors[d.ID], err) {
-			if p.OK {
-				p.Door = map[drivers.Contact]string{drivers.ContactClosed: "closed", drivers.ContactOpen: "open"}[status.Contact]
-				p.Door = cmp.Or(p.Door, "unknown")
-			}
-			found = append(found, p)
-		}
+		found = append(found, h.probeDoor(ctx, d, explain)...)
 	}
 	return found, nil
+}
+
+func (h *hardware) probeBank(ctx context.Context, l config.Locker) []Probed {
+	bank := held(h, &h.banks)[l.Bank]
+	err := whenOpen(ctx, func(ctx context.Context) error {
+		status, err := bank.Status(ctx)
+		return errors.Join(err, status.Err)
+	})
+	return h.probed(l.Line, bank, err)
+}
+
+func (h *hardware) probeMeter(ctx context.Context, m config.Meter, explain bool) []Probed {
+	meter, _, _ := h.meters.slots[m.ID].current()
+	var r drivers.Reading
+	var values []modbus.RegisterValue
+	err := whenOpen(ctx, func(ctx context.Context) (err error) {
+		if examined, ok := meter.(*modbus.Meter); ok && explain {
+			r, values, err = examined.Examine(ctx)
+			return err
+		}
+		r, err = meter.Read(ctx)
+		return err
+	})
+	found := h.probed(m.Line, meter, err)
+	for i := range found {
+		p := &found[i]
+		p.Configured, p.Registers = m.Serial, values
+		switch {
+		case !p.OK:
+		case err != nil: // it answered, and that is no reading
+			p.OK, p.Error = false, err.Error()
+		default:
+			p.Serial, p.Litres = r.Serial, &r.Litres
+		}
+		if p.OK && r.Serial != "" && !rules.Same(r.Serial, m.Serial) {
+			p.OK, p.Error = false, fmt.Sprintf("meter %s answers, want %s: check the address set in the meter and the serial on its plate", r.Serial, m.Serial)
+		}
+	}
+	return found
+}
+
+func (h *hardware) probeDoor(ctx context.Context, d config.Door, explain bool) []Probed {
+	door, _, _ := h.doors.slots[d.ID].current()
+	var status drivers.DoorStatus
+	var values []modbus.RegisterValue
+	err := whenOpen(ctx, func(ctx context.Context) (err error) {
+		if examined, ok := door.(*modbus.Door); ok && explain {
+			status, values, err = examined.Examine(ctx)
+			return err
+		}
+		status, err = door.Status(ctx)
+		return err
+	})
+	found := h.probed(d.Line, door, err)
+	for i := range found {
+		if p := &found[i]; p.OK {
+			contact := map[drivers.Contact]string{drivers.ContactClosed: "closed", drivers.ContactOpen: "open"}[status.Contact]
+			p.Door, p.Registers = cmp.Or(contact, "unknown"), values
+		}
+	}
+	return found
 }
 
 // probed is what a driver knows after it was asked once.

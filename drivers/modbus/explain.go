@@ -105,7 +105,7 @@ func (l *layout) meaning(name string, n *big.Rat, data [][]byte, v *RegisterValu
 		return bits(reg.bits, n.Num())
 	case serial:
 		v.Number = fmt.Sprintf("%0*d", reg.kind.digits, n.Num())
-		return "serial number"
+		return ""
 	case model:
 		return fmt.Sprintf("this model reads %v", reg.values)
 	case scale, secondScale:

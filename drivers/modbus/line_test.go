@@ -234,7 +234,7 @@ func TestDecoders(t *testing.T) {
 				want          string
 			}{
 				{m, "meter/m-101", reading.Raw[0].Bytes, reading.Raw[1].Bytes, "unit 7, function 3, registers 0 to 5: total 0012 d687 = 1234567 x 10 l = 12345670 l = 12345.670 度; " +
-					"scale 000a = 10 factor of the scale; serial 8765 4321 = 87654321 serial number; status 0009 = 9 low_battery, valve_closed"},
+					"scale 000a = 10 factor of the scale; serial 8765 4321 = 87654321; status 0009 = 9 low_battery, valve_closed"},
 				{m, "meter/m-101", reading.Raw[0].Bytes, nil, "unit 7, function 3, registers 0 to 5: no answer"},
 				{m, "meter/m-101", reading.Raw[0].Bytes, reading.Raw[0].Bytes, "registers 0 to 5: no answer to it: damaged, or of another device"},
 				{r.Door, "door/ktv", release.Frames[0].Bytes, release.Frames[1].Bytes, "unit 3, output 1 on for 700ms: confirmed"},

@@ -122,12 +122,13 @@ func gatewayCheck(file *string) *cobra.Command {
 const probeLimit = 5 * time.Minute
 
 func gatewayProbe(file *string) *cobra.Command {
-	var asJSON bool
+	var asJSON, explain bool
 	c := &cobra.Command{
-		Use:     "probe",
-		Short:   "Read every configured device once; exit code 1 if any failed. Nothing is opened",
-		Example: "  lobby-gateway probe --config gateway.yaml\n  lobby-gateway probe --config gateway.yaml --json",
-		Args:    cobra.NoArgs,
+		Use:   "probe",
+		Short: "Read every configured device once; exit code 1 if any failed. Nothing is opened",
+		Example: "  lobby-gateway probe --config gateway.yaml\n  lobby-gateway probe --config gateway.yaml --json\n" +
+			"  lobby-gateway probe --config gateway.yaml --explain",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			loaded, faults, err := config.Load(*file)
 			if err != nil {
@@ -138,11 +139,11 @@ func gatewayProbe(file *string) *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), probeLimit)
 			defer cancel()
-			found, err := gateway.Probe(ctx, loaded)
+			found, err := gateway.Probe(ctx, loaded, explain)
 			if err != nil {
 				return err
 			}
-			if err := printProbed(c.OutOrStdout(), found, asJSON); err != nil {
+			if err := printProbed(c.OutOrStdout(), found, asJSON, explain); err != nil {
 				return err
 			}
 			for _, p := range found {
@@ -157,14 +158,19 @@ func gatewayProbe(file *string) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
+	c.Flags().BoolVar(&explain, "explain", false, "say what stands in which register, as it came and what it means")
 	return c
 }
 
-func printProbed(w io.Writer, found []gateway.Probed, asJSON bool) error {
-	if asJSON {
+func printProbed(w io.Writer, found []gateway.Probed, asJSON, explain bool) error {
+	switch {
+	case asJSON:
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(found)
+	case explain:
+		explainProbed(w, found)
+		return nil
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "DEVICE\tLINE\tPORT\tSTATE\tTURNAROUND\tREADS\tERROR")
