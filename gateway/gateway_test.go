@@ -28,7 +28,7 @@ lines:
   - {name: n, ports: ['tcp://127.0.0.1:1']}
 lockers:
   - {bank: A, line: a, protocol: kerong-a, boards: [0], closed_bit: 1, columns: [{doors: [{number: 1, size: S}]}]}
-  - {bank: B, line: b, protocol: kerong-a, boards: [0], closed_bit: 0, columns: [{doors: [{number: 1, size: M}]}]}
+  - {bank: B, line: b, protocol: kerong-a, boards: [1], closed_bit: 0, columns: [{doors: [{number: 1, size: M}]}]}
 meters:
   - {id: m-1, line: m, protocol: modbus-rtu, address: 1, profile: g4, serial: "1"}
   - {id: m-2, line: n, protocol: modbus-tcp, address: 1, profile: g4, serial: "2"}

@@ -42,7 +42,8 @@ type Config struct {
 	Meters   []Meter  `yaml:"meters"`
 	Doors    []Door   `yaml:"doors"`
 
-	found decoder // where things stand in the file
+	found    decoder // where things stand in the file
+	warnings []Fault
 }
 
 // Cloud is where the events go. All of it may be missing: the building then works alone.
@@ -220,7 +221,7 @@ func Load(path string) (Config, []Fault, error) {
 
 // Parse is Load for a file already read; path is for the faults and for relative paths.
 func Parse(path string, text []byte) (Config, []Fault, error) {
-	d := decoder{file: filepath.Base(path), at: map[string]place{}}
+	d := decoder{file: filepath.Base(path), at: map[string]place{}, unread: map[string]bool{}}
 	var c Config
 	if err := d.decode(text, &c); err != nil {
 		return Config{}, nil, err
@@ -231,20 +232,27 @@ func Parse(path string, text []byte) (Config, []Fault, error) {
 	}
 	c.fill(dir)
 	d.validate(c)
+	c.warnings = d.warn(c)
 	c.found = decoder{file: d.file, at: d.at}
 	for _, l := range c.Lines {
 		c.found.lineNames = append(c.found.lineNames, l.Name)
 	}
 	c.leaveOut(d.faults)
-	slices.SortStableFunc(d.faults, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
+	slices.SortStableFunc(d.faults, byPlace)
+	slices.SortStableFunc(c.warnings, byPlace)
 	return c, d.faults, nil
 }
 
+func byPlace(a, b Fault) int {
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+}
+
+// Warnings are what will work and may not be meant, in the order of the file. They cost nothing.
+func (c Config) Warnings() []Fault { return c.warnings }
+
 // fill replaces what is missing by its meaning.
 func (c *Config) fill(dir string) {
-	for _, p := range []*string{&c.Cloud.CA, &c.Cloud.Certificate, &c.Cloud.Key, &c.Cloud.RootKey, &c.Desk.Certificate, &c.Desk.Key} {
+	for _, p := range []*string{&c.Cloud.CA, &c.Cloud.Certificate, &c.Cloud.Key, &c.Cloud.RootKey, &c.Desk.Certificate, &c.Desk.Key, &c.Profiles} {
 		*p = absolute(dir, *p)
 	}
 	c.Kiosk.Listen = cmp.Or(c.Kiosk.Listen, "127.0.0.1:8080")
@@ -259,13 +267,16 @@ func (c *Config) fill(dir string) {
 		}
 	}
 	c.Metering.Every = cmp.Or(c.Metering.Every, defaultEvery)
+	for i := range c.Meters {
+		c.Meters[i].Channel = cmp.Or(c.Meters[i].Channel, 1)
+	}
 	for i := range c.Doors {
 		d := &c.Doors[i]
 		d.English, d.Timer, d.Strike = cmp.Or(d.English, d.Name), cmp.Or(d.Timer, "flash"), cmp.Or(d.Strike, 5*time.Second)
 	}
 	for i := range c.Lockers {
 		l := &c.Lockers[i]
-		l.Pulse = cmp.Or(l.Pulse, 500*time.Millisecond)
+		l.Pulse, l.Spacing = cmp.Or(l.Pulse, 500*time.Millisecond), cmp.Or(l.Spacing, 100*time.Millisecond)
 		for _, column := range l.Columns {
 			for d := range column.Doors {
 				if column.Doors[d].Lock == 0 {

@@ -238,6 +238,8 @@ func TestUnreadable(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte(devices))
+	f.Add([]byte(tower))
+	f.Add([]byte("lockers: [{protocol: kerong-b, codes: {status: 0xffffffffffff}, boards: [-1]}]"))
 	f.Add([]byte("lockers: [{columns: [{doors: [{number: 1e9}]}]}]"))
 	f.Add([]byte("a: &a [*a]"))
 	f.Fuzz(func(t *testing.T, text []byte) {

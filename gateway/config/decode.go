@@ -18,6 +18,7 @@ type place struct{ line, column int }
 type decoder struct {
 	file   string
 	at     map[string]place // where each path stands in the file
+	unread map[string]bool  // paths whose value is of the wrong type: nothing more is to be said of it
 	faults []Fault
 
 	lineNames []string // of lines, as they stand in the file
@@ -41,6 +42,7 @@ func (d *decoder) fault(path string, p place, what, remedy string) {
 }
 
 func (d *decoder) wrong(path string, n ast.Node, want string) {
+	d.unread[path] = true
 	d.fault(path, where(n), fmt.Sprintf("%s where %s is wanted", describe(n), want), "write "+want)
 }
 
@@ -79,7 +81,7 @@ func (d *decoder) scalar(path string, n ast.Node, v reflect.Value) {
 		}
 		v.SetString(text)
 	case reflect.Int:
-		i, err := strconv.Atoi(text)
+		i, err := whole(text)
 		if err != nil || n.Type() != ast.IntegerType {
 			d.wrong(path, n, "a whole number")
 			return
@@ -94,6 +96,15 @@ func (d *decoder) scalar(path string, n ast.Node, v reflect.Value) {
 	default:
 		panic("config: no rule for " + v.Type().String())
 	}
+}
+
+// whole reads a decimal number, or a hexadecimal one such as 0x60.
+func whole(text string) (int, error) {
+	if digits, hex := strings.CutPrefix(text, "0x"); hex {
+		n, err := strconv.ParseUint(digits, 16, 31)
+		return int(n), err
+	}
+	return strconv.Atoi(text)
 }
 
 func (d *decoder) list(path string, n ast.Node, v reflect.Value) {

@@ -24,9 +24,8 @@ const (
 	maxDial   = 1_000_000_000 // litres
 )
 
-// Protocols of devices.
+// The protocols of meters and doors.
 const (
-	kerongA     = "kerong-a"
 	modbusRTU   = string(modbus.RTU)
 	modbusTCP   = string(modbus.TCP)
 	modbusRelay = "modbus-relay"
@@ -162,59 +161,4 @@ func (d *decoder) wire(at string, n *int) {
 	if n != nil && (*n < 0 || *n > 7) {
 		d.bad(at, fmt.Sprintf("%d is out of range", *n), "use the number on the relay module, from 0 to 7")
 	}
-}
-
-// formats looks at the lines as they are shared: devices of one line speak one format, and each unit, output and input
-// belongs to one device.
-func (d *decoder) formats(c Config) {
-	spoken := map[string]string{} // line → format
-	for i, l := range c.Lockers {
-		d.speaks(fmt.Sprintf("lockers[%d]", i), l.Line, l.Protocol, spoken)
-	}
-	claimed := map[string]string{} // unit, or wire of a unit → who has it
-	for i, m := range c.Meters {
-		at := fmt.Sprintf("meters[%d]", i)
-		d.speaks(at, m.Line, m.Protocol, spoken)
-		d.claims(at+".address", at, fmt.Sprintf("unit %d of line %s", m.Address, m.Line), "two devices on one line need different addresses", claimed)
-	}
-	relays := map[string]bool{}
-	for i, door := range c.Doors {
-		at := fmt.Sprintf("doors[%d]", i)
-		d.speaks(at, door.Line, modbusRTU, spoken)
-		unit := fmt.Sprintf("unit %d of line %s", door.Address, door.Line)
-		if !relays[unit] { // two doors may share one module
-			relays[unit] = d.claims(at+".address", at, unit, "two devices on one line need different addresses", claimed)
-		}
-		d.claims(at+".output", at, fmt.Sprintf("output %d of %s", door.Output, unit), "each door has an output of its own", claimed)
-		for _, input := range []struct {
-			at string
-			n  *int
-		}{{at + ".contact", door.Contact}, {at + ".exit", door.Exit}} {
-			if input.n != nil {
-				d.claims(input.at, input.at, fmt.Sprintf("input %d of %s", *input.n, unit), "each wire has an input of its own", claimed)
-			}
-		}
-	}
-}
-
-// claims gives what to who, unless another has it.
-func (d *decoder) claims(path, who, what, remedy string, claimed map[string]string) bool {
-	if other, taken := claimed[what]; taken {
-		d.bad(path, what+" is also "+other, remedy)
-		return false
-	}
-	claimed[what] = who
-	return true
-}
-
-// speaks notes the format of a line's devices; a protocol that nobody knows costs no neighbour.
-func (d *decoder) speaks(at, line, format string, spoken map[string]string) {
-	if !slices.Contains([]string{kerongA, modbusRTU, modbusTCP}, format) {
-		return
-	}
-	if other, known := spoken[line]; known && other != format {
-		d.bad(at+".line", fmt.Sprintf("line %s carries %s, and this speaks %s", line, other, format), "give it a line of its own, or that of devices which speak the same")
-		return
-	}
-	spoken[line] = format
 }
