@@ -131,7 +131,7 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	for _, d := range h.devices() {
 		names = append(names, d.Device)
 	}
-	if want := []string{"locker/A/board/0", "locker/B/board/0", "meter/m-1", "meter/m-2"}; !slices.Equal(names, want) {
+	if want := []string{"locker/A/board/0", "locker/B/board/1", "meter/m-1", "meter/m-2"}; !slices.Equal(names, want) {
 		t.Errorf("devices %v; want %v", names, want)
 	}
 }
