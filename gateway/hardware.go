@@ -42,7 +42,7 @@ func newHardware(log *slog.Logger) *hardware {
 	h.banks = rack[config.Locker, drivers.LockBank]{
 		kind: "bank", slots: map[string]*slot[config.Locker, drivers.LockBank]{},
 		named: func(c config.Locker) (string, string) { return c.Bank, c.Line },
-		open:  func(b *bus.Bus, c config.Locker) (drivers.LockBank, error) { return kerong.New(b, kerongConfig(c)) },
+		open:  func(l carrier, c config.Locker) (drivers.LockBank, error) { return kerong.New(l, kerongConfig(c)) },
 		hold:  func(s *slot[config.Locker, drivers.LockBank]) drivers.LockBank { return lockBank{s} },
 	}
 	h.meters = rack[config.Meter, drivers.Meter]{
@@ -54,7 +54,7 @@ func newHardware(log *slog.Logger) *hardware {
 	h.doors = rack[config.Door, drivers.Door]{
 		kind: "door", slots: map[string]*slot[config.Door, drivers.Door]{},
 		named: func(c config.Door) (string, string) { return c.ID, c.Line },
-		open:  func(b *bus.Bus, c config.Door) (drivers.Door, error) { return modbus.NewDoor(b, h.doorConfig(c)) },
+		open:  func(l carrier, c config.Door) (drivers.Door, error) { return modbus.NewDoor(l, h.doorConfig(c)) },
 		hold:  func(s *slot[config.Door, drivers.Door]) drivers.Door { return facilityDoor{s} },
 		leave: h.retire,
 	}
@@ -191,12 +191,12 @@ func kerongConfig(l config.Locker) kerong.Config {
 	return c
 }
 
-func openMeter(b *bus.Bus, c config.Meter) (drivers.Meter, error) {
+func openMeter(l carrier, c config.Meter) (drivers.Meter, error) {
 	profile, err := modbus.Shipped(c.Profile)
 	if err != nil {
 		return nil, err
 	}
-	return modbus.NewMeter(b, modbus.MeterConfig{Device: "meter/" + c.ID, Protocol: modbus.Protocol(c.Protocol), Address: c.Address, Profile: profile})
+	return modbus.NewMeter(l, modbus.MeterConfig{Device: "meter/" + c.ID, Protocol: modbus.Protocol(c.Protocol), Address: c.Address, Profile: profile})
 }
 
 func (h *hardware) doorConfig(c config.Door) modbus.DoorConfig {

@@ -30,7 +30,7 @@ func checkPort(c config.Config, l config.Line) (config.Fault, bool) {
 			paths, err = filepath.Glob(pattern)
 		}
 		if err != nil {
-			return c.LineFault(l.Name, fmt.Sprintf("%s: %v", pattern, err), "write a path, or a pattern with * and ?"), true
+			return c.LineFault(l.Name, "ports", fmt.Sprintf("%s: %v", pattern, err), "write a path, or a pattern with * and ?"), true
 		}
 		for _, path := range paths {
 			port, err := bus.Open(path, busConfig(c, l))
@@ -42,11 +42,11 @@ func checkPort(c config.Config, l config.Line) (config.Fault, bool) {
 	}
 	switch {
 	case last == nil:
-		return c.LineFault(l.Name, "no such serial port: "+strings.Join(l.Ports, ", "), "plug the adapter in, or see ls /dev/serial/by-id"), true
+		return c.LineFault(l.Name, "ports", "no such serial port: "+strings.Join(l.Ports, ", "), "plug the adapter in, or see ls /dev/serial/by-id"), true
 	case errors.Is(last, bus.ErrInUse):
-		return c.LineFault(l.Name, last.Error(), "stop the other program (a running gateway holds its ports)"), true
+		return c.LineFault(l.Name, "ports", last.Error(), "stop the other program (a running gateway holds its ports)"), true
 	case l.OnNetwork():
-		return c.LineFault(l.Name, last.Error(), "check the address, the network cable and the power of the converter or device"), true
+		return c.LineFault(l.Name, "ports", last.Error(), "check the address, the network cable and the power of the converter or device"), true
 	}
-	return c.LineFault(l.Name, last.Error(), "check the adapter and who may use it (group dialout)"), true
+	return c.LineFault(l.Name, "ports", last.Error(), "check the adapter and who may use it (group dialout)"), true
 }

@@ -47,14 +47,19 @@ func (s *slot[C, D]) Health() []drivers.Health {
 	return nil
 }
 
+// carrier is the part of a line that a driver needs.
+type carrier interface {
+	Do(ctx context.Context, r bus.Request) (bus.Answer, error)
+}
+
 // rack holds all slots of one kind of device.
 type rack[C, D any] struct {
-	kind  string                           // as touched says it: bank, meter, door
-	slots map[string]*slot[C, D]           // by name; one that is configured no more stays, without a driver
-	named func(C) (name, line string)      // of an entry of the configuration
-	open  func(b *bus.Bus, c C) (D, error) // makes the driver
-	hold  func(*slot[C, D]) D              // the slot as a service holds it
-	leave func(c C, old D)                 // before a driver is given up; nil: nothing is to do
+	kind  string                          // as touched says it: bank, meter, door
+	slots map[string]*slot[C, D]          // by name; one that is configured no more stays, without a driver
+	named func(C) (name, line string)     // of an entry of the configuration
+	open  func(l carrier, c C) (D, error) // makes the driver
+	hold  func(*slot[C, D]) D             // the slot as a service holds it
+	leave func(c C, old D)                // before a driver is given up; nil: nothing is to do
 }
 
 // held are the devices of a rack as services hold them, by name.

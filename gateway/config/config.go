@@ -294,11 +294,12 @@ func absolute(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// LineFault is a fault of one line that only this machine can tell, such as a port that is missing.
-func (c Config) LineFault(line, what, remedy string) Fault {
+// LineFault is a fault of one line, at one of its keys, that the file alone cannot tell: a port that is missing from this
+// machine.
+func (c Config) LineFault(line, key, what, remedy string) Fault {
 	path := "lines"
 	if i := slices.Index(c.found.lineNames, line); i >= 0 {
-		path = fmt.Sprintf("lines[%d].ports", i)
+		path = fmt.Sprintf("lines[%d].%s", i, key)
 	}
 	d := c.found
 	d.bad(path, what, remedy)

@@ -19,7 +19,7 @@ import (
 // Bounds of the loop (invariant 13); those of the rules are in gateway/doors/rules.
 const (
 	lookEvery    = 200 * time.Millisecond // at a door that is being opened
-	pollEvery    = time.Second            // at every door
+	PollEvery    = time.Second            // from one reading of a door to the next
 	pollLimit    = 5 * time.Second        // for one reading, and for turning an output off
 	offLimit     = 2 * time.Second        // for turning all outputs off at the end
 	releaseLimit = 5 * time.Second        // from the commit to the frame: later nobody stands there any more
@@ -89,7 +89,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.hands.Wait()
 	defer stop()
 	defer s.allOff(hands)
-	every := pollEvery
+	every := PollEvery
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -137,13 +137,13 @@ func (s *Service) pace() time.Duration {
 	if slices.ContainsFunc(s.state.Doors, rules.Door.Moving) {
 		return lookEvery
 	}
-	return pollEvery
+	return PollEvery
 }
 
 // look has the doors read whose time has come.
 func (s *Service) look(polls map[string]chan<- struct{}) {
 	now := s.deps.Clock.Now().Mono
-	all := now-s.polled >= pollEvery-lookEvery/2 // a tick may come a little early
+	all := now-s.polled >= PollEvery-lookEvery/2 // a tick may come a little early
 	if all {
 		s.polled = now
 	}

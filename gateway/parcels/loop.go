@@ -19,7 +19,7 @@ import (
 
 // Bounds of the loop (invariant 13); those of the rules are in gateway/parcels/rules.
 const (
-	pollEvery   = time.Second
+	PollEvery   = time.Second     // from one reading of a bank to the next
 	pollLimit   = 5 * time.Second // for one reading of a bank
 	unlockLimit = 5 * time.Second // from the commit to the frame: later nobody stands there any more
 	pruneEvery  = 24 * time.Hour
@@ -90,7 +90,7 @@ func (s *Service) Run(ctx context.Context) error {
 	polls := s.poll(ctx)
 	defer s.hands.Wait()
 	defer stop()
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(PollEvery)
 	defer tick.Stop()
 	for {
 		if err := s.one(ctx, hands, polls, tick.C); err != nil {

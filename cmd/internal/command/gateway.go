@@ -82,42 +82,6 @@ func gatewayRun(version string, look fs.FS, file, data *string) *cobra.Command {
 	return c
 }
 
-func gatewayCheck(file *string) *cobra.Command {
-	var offline bool
-	c := &cobra.Command{
-		Use:   "check [FILE]",
-		Short: "Check a configuration: one line for each fault, with its place and what to do",
-		Long: "Check a configuration: one line for each fault, with its place and what to do.\n" +
-			"The ports are opened too, so stop a running gateway first, or leave them out with --offline.\n" +
-			"Exit code 2 when anything is wrong.",
-		Example: "  lobby-gateway check gateway.yaml\n  lobby-gateway check --offline gateway.yaml",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				*file = args[0]
-			}
-			loaded, faults, err := config.Load(*file)
-			if err != nil {
-				return badInput{err}
-			}
-			if !offline {
-				faults = append(faults, gateway.CheckPorts(loaded)...)
-			}
-			for _, f := range faults {
-				fmt.Fprintln(c.ErrOrStderr(), f)
-			}
-			if len(faults) > 0 {
-				return badInput{errSaid}
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s: %d lines, %d banks, %d meters, %d doors: good\n",
-				*file, len(loaded.Lines), len(loaded.Lockers), len(loaded.Meters), len(loaded.Doors))
-			return nil
-		},
-	}
-	c.Flags().BoolVar(&offline, "offline", false, "do not open the ports")
-	return c
-}
-
 // probeLimit bounds a probe: a building of 400 meters, a tenth of them silent, takes two minutes.
 const probeLimit = 5 * time.Minute
 
