@@ -44,6 +44,8 @@ type Config struct {
 
 	found    decoder // where things stand in the file
 	warnings []Fault
+
+	userProfiles map[string][]byte // texts of the register maps of the folder that meters use
 }
 
 // Cloud is where the events go. All of it may be missing: the building then works alone.
