@@ -17,7 +17,7 @@ func (f *floor) buildDoors(c config.Config) ([]loop, error) {
 	}
 	deps := doors.Deps{
 		Store: f.d.store, Clock: f.d.clock, Key: f.d.keys.PINs, Doors: held(f.d.hardware, &f.d.hardware.doors), Log: f.d.log,
-		KeepFloor: func(tx *store.Tx) error { return uplink.KeepFloor(tx, f.d.clock) },
+		Forced: f.d.hardware.forced, KeepFloor: func(tx *store.Tx) error { return uplink.KeepFloor(tx, f.d.clock) },
 	}
 	if u := f.d.uplink; u != nil {
 		deps.Publish, deps.Count = u.Publish, u.Count

@@ -183,7 +183,7 @@ func (f *floor) applied() {
 func (f *floor) deps() parcels.Deps {
 	return parcels.Deps{
 		Store: f.d.store, Clock: f.d.clock, Key: f.d.keys.PINs, Banks: held(f.d.hardware, &f.d.hardware.banks), Log: f.d.log,
-		Delivered: f.d.delivered, Full: f.d.full.Load,
+		Delivered: f.d.delivered, Full: f.d.full.Load, Forced: f.d.hardware.forced,
 		Online: func() bool { return f.d.uplink != nil && f.d.uplink.Status().Connected },
 	}
 }

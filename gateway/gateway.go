@@ -138,6 +138,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	group.Go(func() error { return d.reload(ctx) })
 	group.Go(func() error { return d.keep(ctx) })
+	group.Go(func() error { return d.hardware.watch(ctx, filepath.Join(d.o.Data, "recordings")) })
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():

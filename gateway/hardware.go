@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"sync"
@@ -22,40 +23,56 @@ const secureLimit = 2 * time.Second
 // hardware holds the lines and the drivers on them as configured now. What services hold are slots, so that a changed
 // line or device is exchanged under them and an unchanged one is not touched.
 type hardware struct {
-	log *slog.Logger
+	log    *slog.Logger
+	alarms chan alarm // for watch; who raises one never waits
 
-	mu     sync.Mutex
-	lines  map[string]*line
-	banks  rack[config.Locker, drivers.LockBank]
-	meters rack[config.Meter, drivers.Meter]
-	doors  rack[config.Door, drivers.Door]
+	mu       sync.Mutex
+	config   config.Config // in force
+	lines    map[string]*line
+	supplies map[string]*supply // by name
+	banks    rack[config.Locker, drivers.LockBank]
+	meters   rack[mapped, drivers.Meter]
+	doors    rack[config.Door, drivers.Door]
 }
 
 type line struct {
-	config bus.Config
-	bus    *bus.Bus
-	stop   func()
+	config   bus.Config
+	bus      *bus.Bus
+	recorder *bus.Recorder
+	stop     func()
+}
+
+// supply is a power supply of latches. It outlives the banks that hang on it: what rests, rests.
+type supply struct {
+	spacing time.Duration
+	*kerong.Supply
+}
+
+// mapped is a meter with its register map: one that was mended exchanges the meters that have it.
+type mapped struct {
+	config.Meter
+	profile *modbus.Profile
 }
 
 func newHardware(log *slog.Logger) *hardware {
-	h := &hardware{log: log, lines: map[string]*line{}}
+	h := &hardware{log: log, alarms: make(chan alarm, alarmsWaiting), lines: map[string]*line{}, supplies: map[string]*supply{}}
 	h.banks = rack[config.Locker, drivers.LockBank]{
 		kind: "bank", slots: map[string]*slot[config.Locker, drivers.LockBank]{},
 		named: func(c config.Locker) (string, string) { return c.Bank, c.Line },
-		open:  func(l carrier, c config.Locker) (drivers.LockBank, error) { return kerong.New(l, kerongConfig(c)) },
-		hold:  func(s *slot[config.Locker, drivers.LockBank]) drivers.LockBank { return lockBank{s} },
+		open:  func(l carrier, c config.Locker) (drivers.LockBank, error) { return kerong.New(l, h.bankConfig(c)) },
+		hold:  func(s *slot[config.Locker, drivers.LockBank]) drivers.LockBank { return lockBank{s, h.raise} },
 	}
-	h.meters = rack[config.Meter, drivers.Meter]{
-		kind: "meter", slots: map[string]*slot[config.Meter, drivers.Meter]{},
-		named: func(c config.Meter) (string, string) { return c.ID, c.Line },
+	h.meters = rack[mapped, drivers.Meter]{
+		kind: "meter", slots: map[string]*slot[mapped, drivers.Meter]{},
+		named: func(c mapped) (string, string) { return c.ID, c.Line },
 		open:  openMeter,
-		hold:  func(s *slot[config.Meter, drivers.Meter]) drivers.Meter { return gasMeter{s} },
+		hold:  func(s *slot[mapped, drivers.Meter]) drivers.Meter { return gasMeter{s} },
 	}
 	h.doors = rack[config.Door, drivers.Door]{
 		kind: "door", slots: map[string]*slot[config.Door, drivers.Door]{},
 		named: func(c config.Door) (string, string) { return c.ID, c.Line },
 		open:  func(l carrier, c config.Door) (drivers.Door, error) { return modbus.NewDoor(l, h.doorConfig(c)) },
-		hold:  func(s *slot[config.Door, drivers.Door]) drivers.Door { return facilityDoor{s} },
+		hold:  func(s *slot[config.Door, drivers.Door]) drivers.Door { return facilityDoor{s, h.raise} },
 		leave: h.retire,
 	}
 	return h
@@ -66,15 +83,26 @@ func newHardware(log *slog.Logger) *hardware {
 func (h *hardware) apply(c config.Config) (touched []string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.config = c
 	moved := h.applyLines(c)
 	for _, name := range moved {
 		touched = append(touched, "line "+name)
 	}
 	banks, bankErr := h.banks.apply(c.Lockers, h.lines, moved)
-	meters, meterErr := h.meters.apply(c.Meters, h.lines, moved)
+	meters, meterErr := h.meters.apply(mappedMeters(c), h.lines, moved)
 	doors, doorErr := h.doors.apply(c.Doors, h.lines, moved)
 	touched = append(append(append(touched, banks...), meters...), doors...)
+	h.dropSupplies(c.Lockers)
 	return touched, errors.Join(bankErr, meterErr, doorErr)
+}
+
+// dropSupplies forgets what no bank hangs on any more.
+func (h *hardware) dropSupplies(lockers []config.Locker) {
+	wanted := map[string]bool{}
+	for _, l := range lockers {
+		wanted[supplyOf(l)] = true
+	}
+	maps.DeleteFunc(h.supplies, func(name string, _ *supply) bool { return !wanted[name] })
 }
 
 // applyLines starts, exchanges and ends lines, and gives the names of those.
@@ -87,10 +115,14 @@ func (h *hardware) applyLines(c config.Config) (moved []string) {
 		if old != nil && reflect.DeepEqual(old.config, now) {
 			continue
 		}
+		recorder := bus.NewRecorder()
 		if old != nil {
 			h.end(l.Name)
+			if old.config.Echo == now.Echo { // else what it holds would be read as it was not heard
+				recorder = old.recorder
+			}
 		}
-		h.lines[l.Name] = h.start(now)
+		h.lines[l.Name] = h.start(now, recorder)
 		moved = append(moved, l.Name)
 	}
 	for _, name := range sortedKeys(h.lines) {
@@ -115,8 +147,8 @@ func busConfig(c config.Config, l config.Line) bus.Config {
 	return b
 }
 
-func (h *hardware) start(c bus.Config) *line {
-	b := bus.New(c, bus.Deps{Log: h.log, Jitter: jitter})
+func (h *hardware) start(c bus.Config, recorder *bus.Recorder) *line {
+	b := bus.New(c, bus.Deps{Log: h.log, Jitter: jitter, Recorder: recorder})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -125,7 +157,7 @@ func (h *hardware) start(c bus.Config) *line {
 			h.log.Error("line ended", "bus", c.Name, "err", err)
 		}
 	}()
-	return &line{config: c, bus: b, stop: func() {
+	return &line{config: c, bus: b, recorder: recorder, stop: func() {
 		cancel()
 		<-done
 	}}
@@ -178,25 +210,53 @@ func (h *hardware) devices() []drivers.Health {
 	return append(append(h.banks.health(), h.meters.health()...), h.doors.health()...)
 }
 
-func kerongConfig(l config.Locker) kerong.Config {
-	c := kerong.Config{Name: "locker/" + l.Bank, Pulse: l.Pulse, Sensors: l.Sensors, ClosedBit: kerong.ClosedIs0}
+// bankConfig is a bank as its driver takes it.
+func (h *hardware) bankConfig(l config.Locker) kerong.Config {
+	c := kerong.Config{Name: "locker/" + l.Bank, Pulse: l.Pulse, Sensors: l.Sensors, Supply: h.supply(l), ClosedBit: kerong.ClosedIs0}
 	if *l.Closed == 1 {
 		c.ClosedBit = kerong.ClosedIs1
 	}
+	if k := l.Codes; k != nil {
+		c.Dialect, c.Codes = kerong.B, kerong.Codes{Status: byte(k.Status), Open: byte(k.Open), OK: byte(k.OK)}
+	}
 	for _, board := range l.Boards {
-		for lock := range kerong.LocksPerBoard {
+		for lock := range l.LocksPerBoard() {
 			c.Wiring = append(c.Wiring, kerong.Place{Board: board, Lock: lock})
 		}
 	}
 	return c
 }
 
-func openMeter(l carrier, c config.Meter) (drivers.Meter, error) {
-	profile, err := modbus.Shipped(c.Profile)
-	if err != nil {
-		return nil, err
+// supply is what a bank hangs on: that of its name, or one of its own.
+func (h *hardware) supply(l config.Locker) *kerong.Supply {
+	name := supplyOf(l)
+	if s := h.supplies[name]; s == nil || s.spacing != l.Spacing {
+		h.supplies[name] = &supply{l.Spacing, kerong.NewSupply(l.Spacing)}
 	}
-	return modbus.NewMeter(l, modbus.MeterConfig{Device: "meter/" + c.ID, Protocol: modbus.Protocol(c.Protocol), Address: c.Address, Profile: profile})
+	return h.supplies[name].Supply
+}
+
+func supplyOf(l config.Locker) string {
+	if l.Supply == "" {
+		return "bank/" + l.Bank
+	}
+	return "supply/" + l.Supply
+}
+
+// mappedMeters are the meters of a configuration with their register maps.
+func mappedMeters(c config.Config) []mapped {
+	var all []mapped
+	for _, m := range c.Meters {
+		profile, _ := modbus.Shipped(m.Profile) // nil: its driver says so
+		all = append(all, mapped{m, profile})
+	}
+	return all
+}
+
+func openMeter(l carrier, c mapped) (drivers.Meter, error) {
+	return modbus.NewMeter(l, modbus.MeterConfig{
+		Device: "meter/" + c.ID, Protocol: modbus.Protocol(c.Protocol), Address: c.Address, Profile: c.profile,
+	})
 }
 
 func (h *hardware) doorConfig(c config.Door) modbus.DoorConfig {

@@ -25,7 +25,7 @@ func (d *daemon) serve(ctx context.Context, group *errgroup.Group) error {
 	c := d.settings.config()
 	var a Addresses
 	var err error
-	if a.Metrics, err = d.page(ctx, group, c.Metrics.Listen, nil, health.Handler(d.snapshot)); err != nil {
+	if a.Metrics, err = d.page(ctx, group, c.Metrics.Listen, nil, d.figures()); err != nil {
 		return err
 	}
 	if a.Kiosk, err = d.page(ctx, group, c.Kiosk.Listen, nil, d.floor.screens()); err != nil {
@@ -45,6 +45,14 @@ func (d *daemon) serve(ctx context.Context, group *errgroup.Group) error {
 		d.o.Ready(a)
 	}
 	return nil
+}
+
+// figures serves how the box is, and what its lines said.
+func (d *daemon) figures() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", health.Handler(d.snapshot))
+	mux.HandleFunc("GET /recordings/{line}", d.hardware.serveRecording)
+	return mux
 }
 
 // screens serves the locker screen, and below /door/ those at the doors.

@@ -121,9 +121,19 @@ func (r *rack[C, D]) health() (all []drivers.Health) {
 	return all
 }
 
-// lockBank is a bank as the parcels service holds it.
+// healthByLine is the same, apart for each line.
+func (r *rack[C, D]) healthByLine(into map[string][]drivers.Health) {
+	for _, name := range sortedKeys(r.slots) {
+		_, c, _ := r.slots[name].current()
+		_, on := r.named(c)
+		into[on] = append(into[on], r.slots[name].Health()...)
+	}
+}
+
+// lockBank is a bank as the parcels service holds it. What becomes of an opening and should not is an alarm.
 type lockBank struct {
 	*slot[config.Locker, drivers.LockBank]
+	alarm func(line, why string)
 }
 
 // Locks implements drivers.LockBank.
@@ -144,15 +154,24 @@ func (b lockBank) Status(ctx context.Context) (drivers.BankStatus, error) {
 
 // Unlock implements drivers.LockBank.
 func (b lockBank) Unlock(ctx context.Context, lock int, notAfter time.Time) (drivers.Unlock, error) {
-	if d, _, ok := b.current(); ok {
-		return d.Unlock(ctx, lock, notAfter)
+	d, c, ok := b.current()
+	if !ok {
+		return drivers.Unlock{}, errNoDriver
 	}
-	return drivers.Unlock{}, errNoDriver
+	u, err := d.Unlock(ctx, lock, notAfter)
+	switch {
+	case err != nil:
+	case u.Outcome == drivers.Stuck:
+		b.alarm(c.Line, fmt.Sprintf("bank %s: lock %d is stuck", c.Bank, lock))
+	case u.Outcome == drivers.Unknown:
+		b.alarm(c.Line, fmt.Sprintf("bank %s: what became of lock %d is not known", c.Bank, lock))
+	}
+	return u, err
 }
 
 // gasMeter is a meter as the metering service holds it.
 type gasMeter struct {
-	*slot[config.Meter, drivers.Meter]
+	*slot[mapped, drivers.Meter]
 }
 
 // Read implements drivers.Meter.
@@ -163,9 +182,10 @@ func (m gasMeter) Read(ctx context.Context) (drivers.Reading, error) {
 	return drivers.Reading{}, errNoDriver
 }
 
-// facilityDoor is a door as the doors service holds it.
+// facilityDoor is a door as the doors service holds it. A release that nobody confirmed is an alarm.
 type facilityDoor struct {
 	*slot[config.Door, drivers.Door]
+	alarm func(line, why string)
 }
 
 // Status implements drivers.Door.
@@ -178,10 +198,15 @@ func (f facilityDoor) Status(ctx context.Context) (drivers.DoorStatus, error) {
 
 // Release implements drivers.Door.
 func (f facilityDoor) Release(ctx context.Context, hold time.Duration, notAfter time.Time) (drivers.Release, error) {
-	if d, _, ok := f.current(); ok {
-		return d.Release(ctx, hold, notAfter)
+	d, c, ok := f.current()
+	if !ok {
+		return drivers.Release{}, errNoDriver
 	}
-	return drivers.Release{}, errNoDriver
+	r, err := d.Release(ctx, hold, notAfter)
+	if err == nil && !r.Known {
+		f.alarm(c.Line, fmt.Sprintf("door %s: its release was not confirmed", c.ID))
+	}
+	return r, err
 }
 
 // Secure implements drivers.Door.

@@ -40,7 +40,7 @@ func stills(c config.Config) ([]still, error) {
 		}
 		all = append(all, still{"locker/" + one.Bank, one.Line, d, parcels.PollEvery, timing.KerongTurn})
 	}
-	for _, one := range c.Meters {
+	for _, one := range mappedMeters(c) {
 		d, err := h.meters.open(mute{}, one)
 		if err != nil {
 			return nil, err

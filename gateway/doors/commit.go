@@ -42,6 +42,11 @@ func (s *Service) step(ctx context.Context, in rules.Input, with func(*store.Tx,
 		s.act(ctx, committed{a})
 	}
 	s.publish()
+	for _, e := range out.Events {
+		if e.Type == wire.DoorForced && s.deps.Forced != nil {
+			s.deps.Forced(e.Subject)
+		}
+	}
 	return out, nil
 }
 

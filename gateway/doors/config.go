@@ -34,7 +34,7 @@ const (
 	longestStrike = 30 * time.Second
 )
 
-// Deps is what the service works with. Publish, Count and KeepFloor may be nil.
+// Deps is what the service works with. Publish, Count, Forced and KeepFloor may be nil.
 type Deps struct {
 	Store   *store.Store
 	Clock   *clock.Clock
@@ -42,6 +42,7 @@ type Deps struct {
 	Doors   map[string]drivers.Door            // by id; one that offers Health() []drivers.Health has its device watched
 	Publish func(topic string, payload []byte) // to the cloud, now or never; must not block
 	Count   func(name string)                  // counts what was dropped or refused, by name; must not block
+	Forced  func(subject string)               // hears of a door that was forced, door/ID; must not block
 	// KeepFloor stores the clock's floor: the issue time of a ticket has raised it.
 	KeepFloor func(*store.Tx) error
 	Log       *slog.Logger

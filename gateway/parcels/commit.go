@@ -51,6 +51,11 @@ func (s *Service) step(ctx context.Context, in rules.Input, with func(*store.Tx,
 		go s.energise(ctx, committed{a})
 	}
 	s.publish()
+	for _, e := range out.Events {
+		if e.Type == wire.CompartmentForced && s.deps.Forced != nil {
+			s.deps.Forced(e.Subject)
+		}
+	}
 	return out, nil
 }
 

@@ -41,6 +41,7 @@ type Deps struct {
 	Delivered func(wire.Name) bool        // the cloud has committed the event: the stay of its parcel begins
 	Online    func() bool                 // the cloud answers; only shown
 	Full      func() bool                 // the log has no room left for more deposits; nil: it has. All else goes on
+	Forced    func(subject string)        // hears of a door that was forced, compartment/BANK-NUMBER; must not block; nil: nobody does
 	Log       *slog.Logger
 }
 
