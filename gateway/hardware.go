@@ -247,7 +247,7 @@ func supplyOf(l config.Locker) string {
 func mappedMeters(c config.Config) []mapped {
 	var all []mapped
 	for _, m := range c.Meters {
-		profile, _ := modbus.Shipped(m.Profile) // nil: its driver says so
+		profile, _ := c.Library().Profile(m.Profile) // nil: its driver says so
 		all = append(all, mapped{m, profile})
 	}
 	return all
@@ -255,7 +255,8 @@ func mappedMeters(c config.Config) []mapped {
 
 func openMeter(l carrier, c mapped) (drivers.Meter, error) {
 	return modbus.NewMeter(l, modbus.MeterConfig{
-		Device: "meter/" + c.ID, Protocol: modbus.Protocol(c.Protocol), Address: c.Address, Profile: c.profile,
+		Device: "meter/" + c.ID, Protocol: modbus.Protocol(c.Protocol), Address: c.Address,
+		Profile: c.profile, Channel: c.Channel, Site: c.Site(),
 	})
 }
 

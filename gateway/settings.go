@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -54,10 +55,10 @@ func (s *settings) read() (changed bool, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.how == health.ConfigOK && bytes.Equal(text, s.text) {
+	c, faults, err := config.Parse(s.path, text)
+	if s.how == health.ConfigOK && bytes.Equal(text, s.text) && reflect.DeepEqual(c, s.now) { // register maps are files of their own
 		return false, nil
 	}
-	c, faults, err := config.Parse(s.path, text)
 	if err == nil && !config.Usable(faults) {
 		var all []error
 		for _, f := range faults {

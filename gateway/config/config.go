@@ -10,11 +10,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ntpc-smart-community/lobby/drivers/modbus"
 )
 
 // ErrUnreadable says that nothing of the file can be used: it is missing, too large, or no YAML.
@@ -45,6 +48,7 @@ type Config struct {
 	found    decoder // where things stand in the file
 	warnings []Fault
 
+	library      *modbus.Library
 	userProfiles map[string][]byte // texts of the register maps of the folder that meters use
 }
 
@@ -190,8 +194,8 @@ func (f Fault) Error() string {
 	return b.String()
 }
 
-// entry is what the fault costs: an entry of a list, "lines[0]", or the schedule of the meters, "metering"; "" is the
-// whole file.
+// entry is what the fault costs: an entry of a list, "lines[0]", the schedule of the meters, "metering", or "profiles", some
+// of the register maps; "" is the whole file.
 func (f Fault) entry() string {
 	for _, list := range []string{"lines[", "lockers[", "meters[", "doors["} {
 		if strings.HasPrefix(f.Path, list) {
@@ -200,6 +204,9 @@ func (f Fault) entry() string {
 	}
 	if f.Path == metering || strings.HasPrefix(f.Path, metering+".") {
 		return metering
+	}
+	if f.Path == profiles {
+		return profiles
 	}
 	return ""
 }
@@ -223,7 +230,7 @@ func Load(path string) (Config, []Fault, error) {
 
 // Parse is Load for a file already read; path is for the faults and for relative paths.
 func Parse(path string, text []byte) (Config, []Fault, error) {
-	d := decoder{file: filepath.Base(path), at: map[string]place{}, unread: map[string]bool{}}
+	d := decoder{file: filepath.Base(path), at: map[string]place{}, unread: map[string]bool{}, lost: map[string]bool{}}
 	var c Config
 	if err := d.decode(text, &c); err != nil {
 		return Config{}, nil, err
@@ -233,13 +240,14 @@ func Parse(path string, text []byte) (Config, []Fault, error) {
 		return Config{}, nil, fmt.Errorf("%s: %w: %w", path, err, ErrUnreadable)
 	}
 	c.fill(dir)
+	d.open(&c)
 	d.validate(c)
 	c.warnings = d.warn(c)
 	c.found = decoder{file: d.file, at: d.at}
 	for _, l := range c.Lines {
 		c.found.lineNames = append(c.found.lineNames, l.Name)
 	}
-	c.leaveOut(d.faults)
+	c.leaveOut(d.faults, d.lost)
 	slices.SortStableFunc(d.faults, byPlace)
 	slices.SortStableFunc(c.warnings, byPlace)
 	return c, d.faults, nil
@@ -308,9 +316,9 @@ func (c Config) LineFault(line, key, what, remedy string) Fault {
 	return d.faults[0]
 }
 
-// leaveOut drops the entries that have a fault, and devices on a line that is dropped.
-func (c *Config) leaveOut(faults []Fault) {
-	bad := map[string]bool{}
+// leaveOut drops the entries that have a fault or are lost, and devices on a line that is dropped.
+func (c *Config) leaveOut(faults []Fault, lost map[string]bool) {
+	bad := maps.Clone(lost)
 	for _, f := range faults {
 		bad[f.entry()] = true
 	}

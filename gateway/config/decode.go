@@ -19,6 +19,7 @@ type decoder struct {
 	file   string
 	at     map[string]place // where each path stands in the file
 	unread map[string]bool  // paths whose value is of the wrong type: nothing more is to be said of it
+	lost   map[string]bool  // entries that a fault elsewhere costs
 	faults []Fault
 
 	lineNames []string // of lines, as they stand in the file

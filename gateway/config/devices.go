@@ -100,9 +100,7 @@ func (d *decoder) meters(c Config) {
 			d.bad(at+".protocol", fmt.Sprintf("%q is not known", m.Protocol), "use modbus-rtu or modbus-tcp")
 		}
 		d.unit(at, m.Address)
-		if !slices.Contains(modbus.Profiles(), m.Profile) {
-			d.bad(at+".profile", fmt.Sprintf("%q is not known", m.Profile), "use one of "+strings.Join(modbus.Profiles(), ", "))
-		}
+		d.profile(at, c, m)
 		if !digits.MatchString(m.Serial) {
 			d.bad(at+".serial", fmt.Sprintf("%q is no serial number", m.Serial), "write the 1 to 20 digits of its plate, in quotes")
 		}
