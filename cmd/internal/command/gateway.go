@@ -28,8 +28,8 @@ func Gateway(version string, look fs.FS) *cobra.Command {
 	var file, data string
 	root.PersistentFlags().StringVarP(&file, "config", "c", "/etc/lobby/gateway.yaml", "configuration file")
 	root.PersistentFlags().StringVarP(&data, "data", "d", "/var/lib/lobby", "folder of the store, the keys and the last good configuration")
-	root.AddCommand(gatewayRun(version, look, &file, &data), gatewayCheck(&file), gatewayProbe(&file), gatewayKeys(&data))
-	root.AddCommand(gatewayProfile())
+	root.AddCommand(gatewayRun(version, look, &file, &data), gatewayCheck(&file), gatewayProbe(&file), gatewayProfile(),
+		gatewayReplay(), gatewayKeys(&data))
 	return root
 }
 
