@@ -259,11 +259,17 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestTheReadyFilesAreGood(t *testing.T) {
-	c, faults, err := config.Load("../../configs/gateway-demo.yaml")
-	if err != nil || len(faults) > 0 {
-		t.Fatalf("Load = %v, %v", faults, err)
+	files, err := filepath.Glob("../../configs/gateway-*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatal(files, err)
 	}
-	if len(c.Lockers) != 1 || len(c.Lockers[0].Columns) != 4 || len(c.Lines) != 4 || len(c.Meters) != 8 || len(c.Doors) != 2 || !c.Direct("meters-2") {
-		t.Errorf("Load = %+v", c)
+	for _, path := range files {
+		if _, faults, err := config.Load(path); err != nil || len(faults) > 0 {
+			t.Errorf("Load(%s) = %v, %v", path, faults, err)
+		}
+	}
+	c, _, err := config.Load("../../configs/gateway-demo.yaml")
+	if err != nil || len(c.Lockers) != 1 || len(c.Lockers[0].Columns) != 4 || len(c.Lines) != 4 || len(c.Meters) != 8 || len(c.Doors) != 2 || !c.Direct("meters-2") {
+		t.Errorf("Load = %+v, %v", c, err)
 	}
 }

@@ -56,6 +56,9 @@ func (d *decoder) lockers(c Config) {
 		if l.Closed == nil || *l.Closed != 0 && *l.Closed != 1 {
 			d.bad(at+".closed_bit", "the meaning of the latch bit is not proven", "read the board, open one door by hand, read again: write 1 if its bit went from 1 to 0, else 0; lobby-gateway commission does so with you")
 		}
+		if l.Protocol == kerongB && l.Sensors {
+			d.bad(at+".item_sensors", "boards of kerong-b say nothing of what is inside", "remove it")
+		}
 		d.codes(at, l)
 		d.current(at, l)
 		d.boards(at, l)

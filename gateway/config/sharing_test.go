@@ -54,6 +54,7 @@ func TestLockersThatCannotBe(t *testing.T) {
 		{"a code is no number", "0x61", "0x6g", `lockers[2].codes.open: "0x6g" where a whole number is wanted`, all - 1},
 		{"a code twice", "0x61", "0x60", "lockers[2].codes.open: 0x60 is also status; each command has a byte of its own", all - 1},
 		{"codes of a 16-lock board", "protocol: kerong-a, boards: [0]", "protocol: kerong-a, codes: {status: 48, open: 49, ok: 53}, boards: [0]", "lockers[0].codes: boards of kerong-a have one set of commands; remove codes", all - 1},
+		{"item sensors of a 48-lock board", "boards: [0, 99]", "item_sensors: true, boards: [0, 99]", "lockers[2].item_sensors: boards of kerong-b say nothing of what is inside; remove it", all - 1},
 		{"two firmwares on one chain", "status: 96", "status: 80", "lockers[3].codes: lockers[2] on the same line has other commands; give boards of another firmware a line of their own", all - 1},
 		{"a board that the switch cannot say", "[0, 99]", "[0, 100]", "lockers[2].boards[1]: board 100 is out of range; use the number on the board's switch, 0 to 99", all - 1},
 		{"the same of 16 locks", "boards: [1], closed_bit: 1", "boards: [15], closed_bit: 1", "lockers[1].boards[0]: board 15 is out of range; use the number on the board's switch, 0 to 14", all - 1},
