@@ -122,7 +122,7 @@ type Compartment struct {
 	Parcel  string
 	Service string // in, or why it is out
 	Door    string // closed, open, unknown
-	Item    string // empty, present, no_sensor
+	Item    string // empty, present, no_sensor; "" while Door is unknown
 	Verify  bool
 	Why     string    // of needs_check
 	Since   time.Time // judged, of Content

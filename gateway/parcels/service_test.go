@@ -279,10 +279,17 @@ func TestWishes(t *testing.T) {
 
 func TestBoardFallsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBuilding(t, false)
+		b := newBuilding(t, true)
+		b.pass(5 * time.Second)
+		if c := b.service.Office().Compartments[0]; c.Door != "closed" || c.Item != "empty" {
+			t.Errorf("a compartment that is read shows door %q, item %q", c.Door, c.Item)
+		}
 		for range 20 { // a board that flaps is recorded so often and no more
 			b.bank.with(func() { b.bank.silent = true })
 			b.pass(5 * time.Second)
+			if c := b.service.Office().Compartments[0]; c.Door != "unknown" || c.Item != "" {
+				t.Errorf("a compartment of a silent board shows door %q, item %q", c.Door, c.Item)
+			}
 			if !slices.ContainsFunc(b.service.Office().Tasks, func(t Task) bool { return t.Kind == TaskUnknown }) {
 				t.Error("the guard is not told")
 			}

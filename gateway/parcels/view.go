@@ -186,6 +186,9 @@ func (s *Service) office() Office {
 			ID: c.ID, Bank: c.Bank, Number: c.Number, Size: c.Size, Content: string(c.Content), Purpose: string(c.Purpose), Parcel: c.Parcel,
 			Service: cmp.Or(c.Out, "in"), Door: string(c.Door), Item: string(c.Item), Verify: c.Verify, Why: c.Why, Since: c.Since,
 		}
+		if c.Door == rules.DoorUnknown {
+			shown.Item = "" // what its sensor said before its board fell silent
+		}
 		o.Compartments = append(o.Compartments, shown)
 	}
 	for _, p := range s.state.Parcels {
