@@ -254,7 +254,7 @@ func (d *daemon) snapshot() health.Snapshot {
 	s := health.Snapshot{
 		Version: d.o.Version, Config: state, Faults: faults, Clock: d.clock.Now().Quality,
 		StoreSize: d.store.Size(), DiskFree: diskFree(d.o.Data),
-		Lines: d.hardware.stats(), Devices: d.hardware.devices(),
+		Lines: d.hardware.stats(), Computed: d.hardware.timing(), Openings: d.hardware.waits.all(), Devices: d.hardware.devices(),
 	}
 	for _, r := range d.floor.readings() {
 		s.Meters = append(s.Meters, health.Meter{ID: r.Meter, Quality: r.Quality, AsOf: r.At, Litres: r.Good, GoodAt: r.GoodAt})

@@ -15,6 +15,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/drivers/kerong"
 	"github.com/ntpc-smart-community/lobby/drivers/modbus"
 	"github.com/ntpc-smart-community/lobby/gateway/config"
+	"github.com/ntpc-smart-community/lobby/gateway/timing"
 )
 
 // secureLimit is how long the outputs of doors are waited for before their line ends.
@@ -25,9 +26,11 @@ const secureLimit = 2 * time.Second
 type hardware struct {
 	log    *slog.Logger
 	alarms chan alarm // for watch; who raises one never waits
+	waits  waits
 
 	mu       sync.Mutex
 	config   config.Config // in force
+	computed map[string]timing.Line
 	lines    map[string]*line
 	supplies map[string]*supply // by name
 	banks    rack[config.Locker, drivers.LockBank]
@@ -60,7 +63,7 @@ func newHardware(log *slog.Logger) *hardware {
 		kind: "bank", slots: map[string]*slot[config.Locker, drivers.LockBank]{},
 		named: func(c config.Locker) (string, string) { return c.Bank, c.Line },
 		open:  func(l carrier, c config.Locker) (drivers.LockBank, error) { return kerong.New(l, h.bankConfig(c)) },
-		hold:  func(s *slot[config.Locker, drivers.LockBank]) drivers.LockBank { return lockBank{s, h.raise} },
+		hold:  func(s *slot[config.Locker, drivers.LockBank]) drivers.LockBank { return lockBank{s, h} },
 	}
 	h.meters = rack[mapped, drivers.Meter]{
 		kind: "meter", slots: map[string]*slot[mapped, drivers.Meter]{},
@@ -72,7 +75,7 @@ func newHardware(log *slog.Logger) *hardware {
 		kind: "door", slots: map[string]*slot[config.Door, drivers.Door]{},
 		named: func(c config.Door) (string, string) { return c.ID, c.Line },
 		open:  func(l carrier, c config.Door) (drivers.Door, error) { return modbus.NewDoor(l, h.doorConfig(c)) },
-		hold:  func(s *slot[config.Door, drivers.Door]) drivers.Door { return facilityDoor{s, h.raise} },
+		hold:  func(s *slot[config.Door, drivers.Door]) drivers.Door { return facilityDoor{s, h} },
 		leave: h.retire,
 	}
 	return h
@@ -93,7 +96,12 @@ func (h *hardware) apply(c config.Config) (touched []string, err error) {
 	doors, doorErr := h.doors.apply(c.Doors, h.lines, moved)
 	touched = append(append(append(touched, banks...), meters...), doors...)
 	h.dropSupplies(c.Lockers)
-	return touched, errors.Join(bankErr, meterErr, doorErr)
+	computed, err := Timing(c)
+	h.computed = map[string]timing.Line{}
+	for _, l := range computed {
+		h.computed[l.Name] = l
+	}
+	return touched, errors.Join(bankErr, meterErr, doorErr, err)
 }
 
 // dropSupplies forgets what no bank hangs on any more.
@@ -204,10 +212,33 @@ func (h *hardware) stats() map[string]bus.Stats {
 	return all
 }
 
-func (h *hardware) devices() []drivers.Health {
+// timing is what each line should be able to do.
+func (h *hardware) timing() map[string]timing.Line {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return append(append(h.banks.health(), h.meters.health()...), h.doors.health()...)
+	return h.computed
+}
+
+// devices are how all devices are. What is on a line whose port is gone is not online, though its driver may not have asked
+// since: meters are asked once an hour.
+func (h *hardware) devices() (all []drivers.Health) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	byLine := map[string][]drivers.Health{}
+	h.banks.healthByLine(byLine)
+	h.meters.healthByLine(byLine)
+	h.doors.healthByLine(byLine)
+	for _, line := range sortedKeys(byLine) {
+		for _, d := range byLine[line] {
+			if l := h.lines[line]; l != nil && d.Online {
+				if port := l.bus.Stats(); !port.Open {
+					d.Online, d.Since, d.Error, d.Silent = false, port.Since, port.Error, max(d.Silent, 1)
+				}
+			}
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // bankConfig is a bank as its driver takes it.

@@ -114,14 +114,7 @@ func (r *rack[C, D]) give(c C, d D) {
 	}
 }
 
-func (r *rack[C, D]) health() (all []drivers.Health) {
-	for _, name := range sortedKeys(r.slots) {
-		all = append(all, r.slots[name].Health()...)
-	}
-	return all
-}
-
-// healthByLine is the same, apart for each line.
+// healthByLine adds what the drivers know of their devices, by line.
 func (r *rack[C, D]) healthByLine(into map[string][]drivers.Health) {
 	for _, name := range sortedKeys(r.slots) {
 		_, c, _ := r.slots[name].current()
@@ -133,7 +126,7 @@ func (r *rack[C, D]) healthByLine(into map[string][]drivers.Health) {
 // lockBank is a bank as the parcels service holds it. What becomes of an opening and should not is an alarm.
 type lockBank struct {
 	*slot[config.Locker, drivers.LockBank]
-	alarm func(line, why string)
+	h *hardware
 }
 
 // Locks implements drivers.LockBank.
@@ -159,12 +152,15 @@ func (b lockBank) Unlock(ctx context.Context, lock int, notAfter time.Time) (dri
 		return drivers.Unlock{}, errNoDriver
 	}
 	u, err := d.Unlock(ctx, lock, notAfter)
+	if u.Pulsed {
+		b.h.waits.took(c.Line, u.Waited)
+	}
 	switch {
 	case err != nil:
 	case u.Outcome == drivers.Stuck:
-		b.alarm(c.Line, fmt.Sprintf("bank %s: lock %d is stuck", c.Bank, lock))
+		b.h.raise(c.Line, fmt.Sprintf("bank %s: lock %d is stuck", c.Bank, lock))
 	case u.Outcome == drivers.Unknown:
-		b.alarm(c.Line, fmt.Sprintf("bank %s: what became of lock %d is not known", c.Bank, lock))
+		b.h.raise(c.Line, fmt.Sprintf("bank %s: what became of lock %d is not known", c.Bank, lock))
 	}
 	return u, err
 }
@@ -185,7 +181,7 @@ func (m gasMeter) Read(ctx context.Context) (drivers.Reading, error) {
 // facilityDoor is a door as the doors service holds it. A release that nobody confirmed is an alarm.
 type facilityDoor struct {
 	*slot[config.Door, drivers.Door]
-	alarm func(line, why string)
+	h *hardware
 }
 
 // Status implements drivers.Door.
@@ -203,8 +199,11 @@ func (f facilityDoor) Release(ctx context.Context, hold time.Duration, notAfter 
 		return drivers.Release{}, errNoDriver
 	}
 	r, err := d.Release(ctx, hold, notAfter)
+	if err == nil {
+		f.h.waits.took(c.Line, r.Waited)
+	}
 	if err == nil && !r.Known {
-		f.alarm(c.Line, fmt.Sprintf("door %s: its release was not confirmed", c.ID))
+		f.h.raise(c.Line, fmt.Sprintf("door %s: its release was not confirmed", c.ID))
 	}
 	return r, err
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/drivers"
 	"github.com/ntpc-smart-community/lobby/drivers/bus"
+	"github.com/ntpc-smart-community/lobby/gateway/timing"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
@@ -40,9 +41,18 @@ type Snapshot struct {
 	StoreSize   int64       // bytes
 	DiskFree    uint64      // bytes
 	Lines       map[string]bus.Stats
+	Computed    map[string]timing.Line // what each line should be able to do
+	Openings    map[string]Openings    // by line
 	Devices     []drivers.Health
 	Meters      []Meter
 	Counters    map[string]uint64 // by name: refused answers, blocks sent, …
+}
+
+// Openings are how long those who open something on a line have waited, from the call to the frame.
+type Openings struct {
+	Count uint64        // since the start
+	Usual time.Duration // follows slowly
+	Worst time.Duration // of the last hour
 }
 
 // Meter is how a gas meter stands.
@@ -133,27 +143,13 @@ type report struct {
 	Meters      []meterReport  `json:"meters,omitempty"`
 }
 
-type lineReport struct {
-	Name  string `json:"name"`
-	Open  bool   `json:"open"`
-	Port  string `json:"port,omitempty"`
-	Error string `json:"error,omitempty"`
-}
-
-type deviceReport struct {
-	ID     string     `json:"id"`
-	Online bool       `json:"online"`
-	AsOf   *time.Time `json:"as_of,omitempty"` // last good answer
-	Since  *time.Time `json:"since,omitempty"`
-	Error  string     `json:"error,omitempty"`
-}
-
 type meterReport struct {
 	ID      string     `json:"id"`
 	Quality string     `json:"quality,omitempty"` // absent: never read
 	AsOf    *time.Time `json:"as_of,omitempty"`
 	Litres  *int64     `json:"litres,omitempty"` // the last good total
 	GoodAt  *time.Time `json:"good_as_of,omitempty"`
+	Stale   bool       `json:"stale,omitempty"` // its device does not answer: what stands here is what it once said
 }
 
 func (s Snapshot) report() report {
@@ -167,21 +163,24 @@ func (s Snapshot) report() report {
 	}
 	for _, name := range sorted(s.Lines) {
 		l := s.Lines[name]
-		r.Lines = append(r.Lines, lineReport{name, l.Open, l.Port, l.Error})
-		if !l.Open {
+		r.Lines = append(r.Lines, s.line(name))
+		switch {
+		case !l.Open:
 			r.Why = append(r.Why, "line "+name+" is not open")
+		case l.Fault != "":
+			r.Why = append(r.Why, "line "+name+": "+l.Fault)
 		}
 	}
-	silent := map[string]bool{}
+	silent, heard := map[string]bool{}, s.heard()
 	for _, d := range s.Devices {
 		silent[d.Device] = !d.Online
-		r.Devices = append(r.Devices, deviceReport{d.Device, d.Online, instant(d.LastOK), instant(d.Since), d.Error})
+		r.Devices = append(r.Devices, device(d, heard[d.Device]))
 		if !d.Online {
 			r.Why = append(r.Why, d.Device+" does not answer")
 		}
 	}
 	for _, m := range s.Meters {
-		one := meterReport{ID: m.ID, Quality: m.Quality, AsOf: instant(m.AsOf), GoodAt: instant(m.GoodAt)}
+		one := meterReport{ID: m.ID, Quality: m.Quality, AsOf: instant(m.AsOf), GoodAt: instant(m.GoodAt), Stale: silent["meter/"+m.ID]}
 		if one.GoodAt != nil {
 			one.Litres = &m.Litres
 		}

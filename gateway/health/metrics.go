@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ntpc-smart-community/lobby/drivers"
 	"github.com/ntpc-smart-community/lobby/drivers/bus"
 )
 
@@ -36,18 +37,25 @@ var (
 	lineBusy     = counter("line_busy_seconds_total", "Time the line was held.", "bus")
 	lineQuiet    = counter("line_quiet_seconds_total", "Time the line rested after time-outs.", "bus")
 	lineFrames   = counter("line_transactions_total", "Frames handed to the port.", "bus")
-	lineTimeouts = counter("line_timeouts_total", "Requests without a usable answer in time.", "bus")
-	lineBad      = counter("line_bad_frames_total", "Damaged or foreign frames dropped.", "bus")
+	lineErrors   = counter("line_errors_total", "What went wrong on the line, by class.", "bus", "class")
+	lineUse      = gauge("line_use_ratio", "Part of the last minute in which the line was held.", "bus")
+	lineNeed     = gauge("line_polls_need_ratio", "Part of the line's time that its polls need, computed.", "bus")
+	openings     = counter("line_openings_total", "Openings that went over the line.", "bus")
+	openingWait  = gauge("line_opening_wait_seconds", "Wait of an opening for its frame: usual, worst of the last hour, and computed at most, while all devices answer and if another falls silent.", "bus", "figure")
 	lineLosses   = counter("line_port_losses_total", "Times an open port went away.", "bus")
 	deviceOnline = gauge("device_online", "1 while the device answers.", "device")
 	deviceAge    = gauge("device_answer_age_seconds", "Seconds since the last good answer; -1 when there was none.", "device")
 	deviceTurn   = gauge("device_turnaround_seconds", "Usual time from a request to its answer.", "device")
-	deviceErrors = counter("device_errors_total", "Time-outs and damaged or foreign answers.", "device")
+	deviceLimit  = gauge("device_timeout_seconds", "Time-out that was learned for the device's answer.", "device")
+	devicePeriod = gauge("device_period_seconds", "Usual time from one poll of the device to the next.", "device")
+	deviceRests  = gauge("device_resting", "1 while the device is long silent, and asked now and then only.", "device")
+	deviceErrors = counter("device_errors_total", "What went wrong with the device's answers, by class.", "device", "class")
 )
 
 func all() []desc {
 	return []desc{connected, answerAge, undelivered, storeBytes, diskFree, configOK, counted, lineOpen, lineBusy, lineQuiet,
-		lineFrames, lineTimeouts, lineBad, lineLosses, deviceOnline, deviceAge, deviceTurn, deviceErrors}
+		lineFrames, lineErrors, lineUse, lineNeed, openings, openingWait, lineLosses,
+		deviceOnline, deviceAge, deviceTurn, deviceLimit, devicePeriod, deviceRests, deviceErrors}
 }
 
 // Describe implements prometheus.Collector.
@@ -72,25 +80,55 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for name, n := range s.Counters {
 		put(counted, float64(n), name)
 	}
-	for name, l := range s.Lines {
-		collectLine(put, name, l)
+	for name := range s.Lines {
+		s.collectLine(put, name)
 	}
+	heard := s.heard()
 	for _, d := range s.Devices {
-		put(deviceOnline, truth(d.Online), d.Device)
-		put(deviceAge, age(d.LastOK), d.Device)
-		put(deviceTurn, d.Turn.Seconds(), d.Device)
-		put(deviceErrors, float64(d.Errors), d.Device)
+		collectDevice(put, d, heard[d.Device])
 	}
 }
 
-func collectLine(put func(desc, float64, ...string), name string, l bus.Stats) {
+type putter func(d desc, v float64, labels ...string)
+
+func (s Snapshot) collectLine(put putter, name string) {
+	l, computed := s.Lines[name], s.Computed[name]
 	put(lineOpen, truth(l.Open), name)
 	put(lineBusy, l.Line.Busy.Seconds(), name)
 	put(lineQuiet, l.Line.Quiet.Seconds(), name)
 	put(lineFrames, float64(l.Line.Transactions), name)
-	put(lineTimeouts, float64(l.Line.Timeouts), name)
-	put(lineBad, float64(l.Line.Bad+l.Line.Foreign), name)
 	put(lineLosses, float64(l.Losses), name)
+	put(lineUse, l.Use, name)
+	put(lineNeed, computed.Use, name)
+	collectErrors(put, lineErrors, l.Line, name)
+	put(lineErrors, float64(l.Stray), name, "stray_bytes")
+	if w := computed.Open; w != nil {
+		o := s.Openings[name]
+		put(openings, float64(o.Count), name)
+		put(openingWait, o.Usual.Seconds(), name, "usual")
+		put(openingWait, o.Worst.Seconds(), name, "worst_of_hour")
+		put(openingWait, w.Answering.Seconds(), name, "computed")
+		put(openingWait, w.Silent.Seconds(), name, "computed_if_another_falls_silent")
+	}
+}
+
+func collectDevice(put putter, d drivers.Health, heard bus.Device) {
+	put(deviceOnline, truth(d.Online), d.Device)
+	put(deviceAge, age(d.LastOK), d.Device)
+	put(deviceTurn, heard.Turn.Seconds(), d.Device)
+	put(deviceLimit, heard.Limit.Seconds(), d.Device)
+	put(devicePeriod, heard.Period.Seconds(), d.Device)
+	put(deviceRests, truth(heard.Resting), d.Device)
+	collectErrors(put, deviceErrors, heard.Counters, d.Device)
+}
+
+func collectErrors(put putter, d desc, c bus.Counters, name string) {
+	e := errorsOf(c)
+	put(d, float64(e.Timeouts), name, "timeout")
+	put(d, float64(e.Late), name, "late")
+	put(d, float64(e.Stalled), name, "stalled")
+	put(d, float64(e.Damaged), name, "damaged")
+	put(d, float64(e.Foreign), name, "foreign")
 }
 
 func truth(b bool) float64 {

@@ -76,10 +76,11 @@ func (t *tour) metered(ctx context.Context) error {
 	}
 	sampling, stop := context.WithCancel(ctx)
 	defer stop()
+	const missed = `lobby_line_errors_total\{[^}]*class="(?:timeout|late)"\}`
 	r := &registers{shown: map[string]map[int64]bool{}}
 	var group errgroup.Group
 	group.Go(func() error { return r.watch(sampling, t.hand) })
-	timeouts, err := t.metric(ctx, "lobby_line_timeouts_total")
+	timeouts, err := t.metric(ctx, missed)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (t *tour) metered(ctx context.Context) error {
 	for after == timeouts && err == nil { // chance may let all of them be in time
 		var equal int
 		if equal, err = t.sweeps(ctx, r, len(before.Meters), 2); err == nil {
-			after, err = t.metric(ctx, "lobby_line_timeouts_total")
+			after, err = t.metric(ctx, missed)
 		}
 		readings += equal
 	}
