@@ -21,6 +21,14 @@ func (c Config) Takes(x Cost, turnaround time.Duration) time.Duration {
 	return d
 }
 
+// Misses is how long x holds the line of c when no answer comes from a device that usually turns round in so long, with
+// little change: until its learned time-out is over, and Actuation goes ahead.
+func (c Config) Misses(x Cost, usual time.Duration) time.Duration {
+	x.In = 0
+	learned := turnaround{usual: usual}
+	return c.Takes(x, 0) + learned.limit(x.Answer)
+}
+
 // Costed is what a driver may offer beside its interface, for computing what a line can do.
 type Costed interface {
 	// PollCost is what one poll of all devices of the driver asks of the line, in order.

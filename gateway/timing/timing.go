@@ -91,9 +91,9 @@ func wait(line bus.Config, d Device, all []Device) (Wait, bool) {
 	var answering, silent time.Duration // of the longest exchange that may be in flight
 	for _, o := range all {
 		for _, c := range slices.Concat(o.Poll, o.Open) {
-			answering = max(answering, takes(line, c, o.Turn))
+			answering = max(answering, line.Takes(c, o.Turn))
 			if c.Device != d.Open[0].Device { // if it is the one that should open, nothing opens
-				silent = max(silent, missed(line, c, o.Turn))
+				silent = max(silent, line.Misses(c, o.Turn))
 			}
 		}
 	}
@@ -104,12 +104,14 @@ func wait(line bus.Config, d Device, all []Device) (Wait, bool) {
 // opening is how long the exchanges of an opening take until the last byte of the last frame.
 func opening(line bus.Config, costs []bus.Cost, turn time.Duration) time.Duration {
 	last := len(costs) - 1
-	return all(line, costs[:last], turn) + leaves(line, costs[last])
+	frame := costs[last]
+	frame.In = 0 // what comes after it nobody waits for
+	return all(line, costs[:last], turn) + line.Takes(frame, 0)
 }
 
 func all(line bus.Config, costs []bus.Cost, turn time.Duration) (sum time.Duration) {
 	for _, c := range costs {
-		sum += takes(line, c, turn)
+		sum += line.Takes(c, turn)
 	}
 	return sum
 }
