@@ -37,7 +37,7 @@ func (c Config) Excerpt(line string) ([]byte, error) {
 			only.Doors = append(only.Doors, d)
 		}
 	}
-	text, err := yaml.MarshalWithOptions(only, yaml.OmitEmpty())
+	text, err := yaml.MarshalWithOptions(only, yaml.OmitEmpty(), yaml.OmitZero())
 	if err != nil {
 		return nil, fmt.Errorf("line %s: %w", line, err)
 	}
