@@ -15,6 +15,14 @@ import (
 // ErrRecording says that a file is no recording, or a damaged one.
 var ErrRecording = errors.New("no recording")
 
+// damaged is ErrRecording in the words of what is wrong.
+type damaged struct{ error }
+
+func (d damaged) Unwrap() error { return d.error }
+
+// Is makes it ErrRecording.
+func (damaged) Is(target error) bool { return target == ErrRecording }
+
 // Replayed is what a recording says.
 type Replayed struct {
 	Records   []bus.Record    // as kept
@@ -27,7 +35,7 @@ func Replay(path string, text []byte) (Replayed, error) {
 	name := filepath.Base(path)
 	head, tail, found := bytes.Cut(text, []byte("\n"+separator))
 	if !found {
-		return Replayed{}, fmt.Errorf("%s: %w: no line --- between a configuration and what was recorded; give a file as the gateway wrote it", name, ErrRecording)
+		return Replayed{}, damaged{fmt.Errorf("%s: no line --- between a configuration and what was recorded; give a file as the gateway wrote it", name)}
 	}
 	head = append(bytes.Clone(head), '\n')
 	c, err := recorded(path, head)
@@ -36,7 +44,7 @@ func Replay(path string, text []byte) (Replayed, error) {
 	}
 	records, err := bus.ReadRecording(bytes.NewReader(tail))
 	if err != nil {
-		return Replayed{}, fmt.Errorf("%s:%s: %w", name, below(bytes.Count(head, []byte("\n"))+1, err), ErrRecording)
+		return Replayed{}, damaged{fmt.Errorf("%s:%s", name, below(bytes.Count(head, []byte("\n"))+1, err))}
 	}
 	all, err := stills(c)
 	if err != nil {
@@ -61,7 +69,7 @@ func recorded(path string, head []byte) (c config.Config, err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 		for name, text := range maps {
 			if name != filepath.Base(name) {
-				return c, fmt.Errorf("%s: %w: %q is no name of a register map", filepath.Base(path), ErrRecording, name)
+				return c, damaged{fmt.Errorf("%s: %q is no name of a register map; give a file as the gateway wrote it", filepath.Base(path), name)}
 			}
 			if err := os.WriteFile(filepath.Join(dir, name+".yaml"), text, 0o600); err != nil {
 				return c, err
@@ -71,10 +79,10 @@ func recorded(path string, head []byte) (c config.Config, err error) {
 	}
 	c, faults, err := config.Parse(path, head)
 	if err != nil {
-		return c, fmt.Errorf("%w: %w", err, ErrRecording)
+		return c, damaged{err}
 	}
 	if len(faults) > 0 {
-		return c, fmt.Errorf("%w: %w", faults[0], ErrRecording)
+		return c, damaged{faults[0]}
 	}
 	return c, nil
 }
