@@ -94,6 +94,48 @@ func TestReadingAgain(t *testing.T) {
 	}
 }
 
+// A register map is a file of its own: one that was mended is read again with the configuration, and exchanges its meters
+// alone.
+func TestReadingRegisterMapsAgain(t *testing.T) {
+	dir := t.TempDir()
+	path, own := filepath.Join(dir, "gateway.yaml"), filepath.Join(dir, "maps", "own.yaml")
+	write(t, path, strings.Replace(file, "profile: g4, serial: \"1\"", "profile: own, serial: \"1\"", 1)+"profiles: maps\n")
+	if err := os.Mkdir(filepath.Dir(own), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const ownMap = "vendor: x\nmodel: x\nsources: [x]\nstatus: unverified\nbase: 0\nquantity: actual\nregisters: [{name: total, function: 3, address: 0, type: uint32, order: ABCD, scale: 10}]\n"
+	write(t, own, ownMap)
+	s, err := openSettings(path, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHardware(slog.New(slog.DiscardHandler))
+	defer h.close()
+	if _, err := h.apply(s.config()); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name, text string
+		changed    bool
+		how        string
+		touched    []string
+	}{
+		{"equal", ownMap, false, health.ConfigOK, nil},
+		{"mended", strings.Replace(ownMap, "scale: 10", "scale: 100", 1), true, health.ConfigOK, []string{"meter m-1"}},
+		{"spoiled", "vendor: [", true, health.ConfigPartly, []string{"meter m-1"}},
+		{"as it was", ownMap, true, health.ConfigOK, []string{"meter m-1"}},
+	} {
+		write(t, own, step.text)
+		changed, err := s.read()
+		if how, faults := s.state(); err != nil || changed != step.changed || how != step.how {
+			t.Errorf("%s: changed %t, %s, %v, %v; want %t, %s", step.name, changed, how, faults, err, step.changed, step.how)
+		}
+		if touched, err := h.apply(s.config()); err != nil || !slices.Equal(touched, step.touched) {
+			t.Errorf("%s: touched %v, %v; want %v", step.name, touched, err, step.touched)
+		}
+	}
+}
+
 // A reload touches what has changed and nothing else.
 func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	h := newHardware(slog.New(slog.DiscardHandler))
@@ -105,7 +147,8 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 		{"first", "", "", []string{"line a", "line b", "line m", "line n", "bank A", "bank B", "meter m-1", "meter m-2", "door ktv"}},
 		{"equal", "", "", nil},
 		{"the baud of one line", "ports: [tty/a]", "ports: [tty/a], baud: 9600", []string{"line a", "bank A"}},
-		{"the pulse of one bank", "closed_bit: 0", "closed_bit: 0, pulse: 1s", []string{"line a", "bank A", "bank B"}},
+		{"two banks on one supply", "closed_bit: 0", "closed_bit: 0, supply: hall", []string{"line a", "bank A", "bank B"}},
+		{"the pulse of one bank", "closed_bit: 0", "closed_bit: 0, pulse: 1s", []string{"bank B"}},
 		{"a bank gone", "  - {bank: B", "  #", []string{"bank B"}},
 		{"another meter", "serial: \"1\"", "serial: \"11\"", []string{"bank B", "meter m-1"}},
 		{"a meter's address", "address: 1, profile: g4, serial: \"1\"", "address: 2, profile: g4, serial: \"1\"", []string{"meter m-1"}},

@@ -228,12 +228,14 @@ func (h *hardware) devices() (all []drivers.Health) {
 	h.banks.healthByLine(byLine)
 	h.meters.healthByLine(byLine)
 	h.doors.healthByLine(byLine)
-	for _, line := range sortedKeys(byLine) {
-		for _, d := range byLine[line] {
-			if l := h.lines[line]; l != nil && d.Online {
-				if port := l.bus.Stats(); !port.Open {
-					d.Online, d.Since, d.Error, d.Silent = false, port.Since, port.Error, max(d.Silent, 1)
-				}
+	for _, name := range sortedKeys(byLine) {
+		port := bus.Stats{Open: true}
+		if l := h.lines[name]; l != nil {
+			port = l.bus.Stats()
+		}
+		for _, d := range byLine[name] {
+			if d.Online && !port.Open {
+				d.Online, d.Since, d.Error, d.Silent = false, port.Since, port.Error, max(d.Silent, 1)
 			}
 			all = append(all, d)
 		}

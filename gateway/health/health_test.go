@@ -11,6 +11,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/drivers"
 	"github.com/ntpc-smart-community/lobby/drivers/bus"
 	"github.com/ntpc-smart-community/lobby/gateway/health"
+	"github.com/ntpc-smart-community/lobby/gateway/timing"
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
@@ -24,7 +25,14 @@ func get(t *testing.T, s health.Snapshot, path string) (int, string) {
 func well() health.Snapshot {
 	return health.Snapshot{
 		Version: "1", Config: health.ConfigOK, Clock: wire.FromAnswer, Connected: true, Answered: time.Now(),
-		Lines:    map[string]bus.Stats{"a": {Open: true, Port: "/dev/ttyUSB0", Line: bus.Counters{Transactions: 7}}},
+		Lines: map[string]bus.Stats{"a": {
+			Open: true, Port: "/dev/ttyUSB0", Use: 0.25, Line: bus.Counters{Transactions: 7, Timeouts: 2, Bad: 3}, Stray: 5,
+			Devices: map[string]bus.Device{"locker/A/board/0": {
+				Counters: bus.Counters{Transactions: 7, Answers: 5, Timeouts: 2, Late: 1, Bad: 3}, Turn: 25 * time.Millisecond, Limit: 75 * time.Millisecond, Period: time.Second,
+			}},
+		}},
+		Computed: map[string]timing.Line{"a": {Use: 0.07, Open: &timing.Wait{Answering: 73 * time.Millisecond, Silent: 119 * time.Millisecond}}},
+		Openings: map[string]health.Openings{"a": {Count: 9, Usual: 40 * time.Millisecond, Worst: 70 * time.Millisecond}},
 		Devices:  []drivers.Health{{Device: "locker/A/board/0", Online: true, LastOK: time.Unix(1_780_000_000, 0)}},
 		Counters: map[string]uint64{"blocks_sent": 3},
 	}
@@ -40,6 +48,11 @@ func TestHealthzNamesWhatIsWrong(t *testing.T) {
 		{"well", func(*health.Snapshot) {}, 200, `"status":"ok"`},
 		{"offline is no fault", func(s *health.Snapshot) { s.Connected = false }, 200, `"connected":false`},
 		{"line closed", func(s *health.Snapshot) { s.Lines["a"] = bus.Stats{Error: "gone"} }, 503, "line a is not open"},
+		{"a line that echoes", func(s *health.Snapshot) { s.Lines["a"] = bus.Stats{Open: true, Fault: "it echoes"} }, 503, "line a: it echoes"},
+		{"a meter's value of a silent device", func(s *health.Snapshot) {
+			s.Devices[0] = drivers.Health{Device: "meter/m-1"}
+			s.Meters = []health.Meter{{ID: "m-1", Quality: wire.ReadingGood, Litres: 7, GoodAt: time.Unix(1_780_000_000, 0).UTC()}}
+		}, 503, `"good_as_of":"2026-05-28T20:26:40Z","stale":true}`},
 		{"device silent", func(s *health.Snapshot) { s.Devices[0].Online = false }, 503, "locker/A/board/0 does not answer"},
 		{"a meter that is another one", func(s *health.Snapshot) {
 			s.Meters = []health.Meter{{ID: "m-1", Quality: wire.ReadingForeign, AsOf: time.Unix(1_780_000_000, 0)}}
@@ -77,10 +90,34 @@ func TestEveryDeviceValueSaysAsOf(t *testing.T) {
 	}
 }
 
+// The measured figures stand beside the computed ones.
+func TestHealthzMeasuredAndComputed(t *testing.T) {
+	_, body := get(t, well(), "/healthz")
+	for _, want := range []string{
+		`"use":0.25,"polls_need":0.07`,
+		`"openings":{"count":9,"usual_ms":40,"worst_of_hour_ms":70,"computed_ms":73,"computed_if_another_falls_silent_ms":119}`,
+		`"turnaround_ms":25,"timeout_ms":75,"every_ms":1000,"errors":{"timeouts":2,"late":1,"stalled":0,"damaged":3,"foreign":0}`,
+		`"answer_age_seconds":`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("/healthz = %s, without %s", body, want)
+		}
+	}
+	s := well()
+	s.Lines["a"].Devices["locker/A/board/0"] = bus.Device{Resting: true, NextProbe: time.Unix(1_780_000_000, 0).UTC()}
+	if _, body = get(t, s, "/healthz"); !strings.Contains(body, `"resting":true,"next_probe":"2026-05-28T20:26:40Z"`) {
+		t.Errorf("/healthz of a resting device = %s", body)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	code, body := get(t, well(), "/metrics")
 	for _, want := range []string{
 		`lobby_line_transactions_total{bus="a"} 7`, `lobby_device_online{device="locker/A/board/0"} 1`,
+		`lobby_line_errors_total{bus="a",class="damaged"} 3`, `lobby_line_errors_total{bus="a",class="stray_bytes"} 5`, `lobby_line_use_ratio{bus="a"} 0.25`,
+		`lobby_line_opening_wait_seconds{bus="a",figure="computed"} 0.073`, `lobby_line_opening_wait_seconds{bus="a",figure="worst_of_hour"} 0.07`, `lobby_line_openings_total{bus="a"} 9`,
+		`lobby_device_errors_total{class="timeout",device="locker/A/board/0"} 2`, `lobby_device_timeout_seconds{device="locker/A/board/0"} 0.075`,
+		`lobby_device_period_seconds{device="locker/A/board/0"} 1`, `lobby_device_resting{device="locker/A/board/0"} 0`,
 		`lobby_link_connected 1`, `lobby_events_counted_total{name="blocks_sent"} 3`,
 	} {
 		if code != 200 || !strings.Contains(body, want) {
