@@ -13,7 +13,8 @@ type Figure struct {
 	Unit    string  `json:"unit"`
 	Ceiling float64 `json:"ceiling"`         // the same, done by bare libraries in the same run
 	Ratio   float64 `json:"ratio"`           // value / ceiling
-	Target  float64 `json:"target,omitzero"` // of the value, in its unit; 0: nothing is demanded
+	Target  float64 `json:"target,omitzero"` // the value must not be below it; 0: nothing is demanded
+	Most    float64 `json:"most,omitzero"`   // the value must not be above it; 0: nothing is demanded
 	How     string  `json:"how"`             // how the value was measured
 	Bare    string  `json:"-"`               // what the ceiling is
 }

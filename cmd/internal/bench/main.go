@@ -19,7 +19,7 @@ import (
 )
 
 // limit is for the whole run.
-const limit = 8 * time.Minute
+const limit = 15 * time.Minute
 
 // Where the results go, from the root of the project.
 const (
@@ -72,12 +72,20 @@ type sizes struct {
 	every    time.Duration // from the begin of one sweep to that of the next; longer than a sweep
 	gateways int           // that are commanded in turn: at most 5 times a minute each, 60 times all together
 	commands int           // to them
+
+	rounds       int // over a line of meters without a pause
+	busyLines    int // of lockers, at once
+	busyRounds   int // over the boards of each
+	busyOpenings int // of each
+	plugs        int // adapters, at once
+	replugs      int // of each
 }
 
 func full() sizes {
 	return sizes{
 		turns: 8, turn: 500 * time.Millisecond, doors: 12, openings: 64, pause: 600 * time.Millisecond, events: 20_000, drains: 4,
 		meters: 32, sweeps: 8, every: 2 * time.Second, gateways: 8, commands: 64,
+		rounds: 20, busyLines: 4, busyRounds: 60, busyOpenings: 32, plugs: 10, replugs: 50,
 	}
 }
 
@@ -90,6 +98,7 @@ type results struct {
 	drains  drains
 	rounds  rounds
 	remotes remotes
+	pace    pace
 }
 
 // measure takes every figure, one after the other, in dir.
@@ -117,6 +126,17 @@ func measure(ctx context.Context, dir string, s sizes, log *slog.Logger) (result
 		{"remote-open", func() (all []Figure, err error) {
 			r.remotes, err = measureRemotes(ctx, dir, s, log)
 			return r.remotes.figures(), err
+		}},
+		{"meter-line", func() (all []Figure, err error) {
+			r.pace, err = measurePace(ctx, dir, s, log)
+			return []Figure{r.pace.figure()}, err
+		}},
+		{"replug", func() (all []Figure, err error) {
+			p, err := measureReplugs(ctx, dir, s, log)
+			return []Figure{p.figure()}, err
+		}},
+		{"late-answers, noise, nightmare-heap", func() ([]Figure, error) {
+			return measureBubbles(ctx, dir, "TestLateAnswersAreNobodyElses|TestNoise|TestNightmareHeap")
 		}},
 	} {
 		say("%s …", step.name)

@@ -45,8 +45,11 @@ func markdown(r results) string {
 
 func row(f Figure) string {
 	target := "none"
-	if f.Target != 0 {
-		target = fmt.Sprintf("%s %s", figure(f.Target), f.Unit)
+	switch {
+	case f.Target != 0:
+		target = fmt.Sprintf("at least %s %s", figure(f.Target), f.Unit)
+	case f.Most != 0:
+		target = fmt.Sprintf("at most %s %s", figure(f.Most), f.Unit)
 	}
 	return fmt.Sprintf("| `%s` | %s %s | %s %s | %.2f | %s | %s | %s |\n",
 		f.Name, figure(f.Value), f.Unit, figure(f.Ceiling), f.Unit, f.Ratio, target, f.How, f.Bare)
@@ -91,6 +94,6 @@ sweeps does not, nor does the commit, which comes in it.
 waits. It ends before the strike's coil draws current, which is the frame's time on the wire (8 ms) and the module's. Each
 gateway takes five commands a minute, so several are asked in turn, one each second or two; none waits for another.
 
-Where a target stands, the value must not be below it. That of ` + "`drain`" + `: after a week without the cloud, in which a large
+Where a target stands, the value must keep it. That of ` + "`drain`" + `: after a week without the cloud, in which a large
 building makes 2 events a second, the gateway tells them at least twenty times as fast as they came.
 `

@@ -13,7 +13,7 @@ func (r results) texts() (all []string) {
 	for _, o := range r.doors {
 		all = append(all, o.text())
 	}
-	all = append(all, r.drains.text(r.machine.cores), r.rounds.text(), r.remotes.text())
+	all = append(all, r.drains.text(r.machine.cores), r.rounds.text(), r.remotes.text(), r.pace.text())
 	return slices.DeleteFunc(all, func(text string) bool { return text == "" })
 }
 
