@@ -90,7 +90,7 @@ func TestMarkdown(t *testing.T) {
 		"| `pin-to-frame` | 30.0 ms | 15.0 ms | 2.00 | none | ",
 		"| `pin-to-frame/p50` | 30.0 ms | 15.0 ms | 2.00 | none | ",
 		"| `pin-to-frame/p99` | 40.0 ms | 20.0 ms | 2.00 | none | ",
-		"| `drain` | 1000 events/s | 4000 events/s | 0.25 | 40.0 events/s | ",
+		"| `drain` | 1000 events/s | 4000 events/s | 0.25 | at least 40.0 events/s | ",
 		"with 64 at once, 10.0 ms a commit of 48.0 events, against 5.00 ms for bbolt's",
 		"| `sweep` | 1200 readings/min | 1885 readings/min | 0.64 | none | 2 meters (g4) on one line of 9600 baud, ",
 		"2 sweeps, each from the first byte out to the last byte in",
@@ -142,6 +142,7 @@ func TestMeasure(t *testing.T) {
 	small := sizes{
 		turns: 2, turn: 20 * time.Millisecond, doors: 9, openings: 2, pause: time.Millisecond, events: 600, drains: 2,
 		meters: 3, sweeps: 2, every: 500 * time.Millisecond, gateways: 2, commands: 2,
+		rounds: 1, busyLines: 1, busyRounds: 2, busyOpenings: 1, plugs: 1, replugs: 2,
 	}
 	r, err := measure(t.Context(), t.TempDir(), small, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {

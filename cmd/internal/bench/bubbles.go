@@ -16,13 +16,16 @@ import (
 // tests have.
 const figuresTo = "LOBBY_FIGURES"
 
+// bubbles is the package of those tests: this one.
+const bubbles = "github.com/ntpc-smart-community/lobby/cmd/internal/bench"
+
 // measureBubbles runs the tests that take a figure, at full size.
 func measureBubbles(ctx context.Context, dir, tests string) (all []Figure, err error) {
 	path := filepath.Join(dir, "figures.jsonl")
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, err
 	}
-	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout=15m", "-run", tests, "./cmd/internal/bench")
+	c := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout=15m", "-run", tests, bubbles)
 	c.Env = append(os.Environ(), figuresTo+"="+path)
 	out, failed := c.CombinedOutput()
 	b, err := os.ReadFile(path)

@@ -88,7 +88,7 @@ func TestLateAnswersAreNobodyElses(t *testing.T) {
 func readNumbers(t *testing.T, reads int, rate float64) (took time.Duration, late int) {
 	synctest.Test(t, func(t *testing.T) {
 		device := &ledger{random: rand.New(rand.NewPCG(5, 5)), rate: rate}
-		c := plugged(t, line.NewWire("numbers", meterBaud, 1, device, line.NewLog(1)), bus.Config{Name: "numbers", Baud: meterBaud})
+		c := plugged(t, line.NewWire("numbers", line.Format{Baud: meterBaud}, 1, device, line.NewLog(1)), bus.Config{Name: "numbers", Baud: meterBaud})
 		defer c.stop()
 		var meters []*modbus.Meter
 		for n := range numbers {

@@ -79,13 +79,14 @@ type sizes struct {
 	busyOpenings int // of each
 	plugs        int // adapters, at once
 	replugs      int // of each
+	bubbles      bool
 }
 
 func full() sizes {
 	return sizes{
 		turns: 8, turn: 500 * time.Millisecond, doors: 12, openings: 64, pause: 600 * time.Millisecond, events: 20_000, drains: 4,
 		meters: 32, sweeps: 8, every: 2 * time.Second, gateways: 8, commands: 64,
-		rounds: 20, busyLines: 4, busyRounds: 60, busyOpenings: 32, plugs: 10, replugs: 50,
+		rounds: 20, busyLines: 4, busyRounds: 60, busyOpenings: 32, plugs: 10, replugs: 50, bubbles: true,
 	}
 }
 
@@ -131,11 +132,18 @@ func measure(ctx context.Context, dir string, s sizes, log *slog.Logger) (result
 			r.pace, err = measurePace(ctx, dir, s, log)
 			return []Figure{r.pace.figure()}, err
 		}},
+		{"unlock-busy-line", func() (all []Figure, err error) {
+			b, err := measureBusy(ctx, dir, s, log)
+			return b.figures(), err
+		}},
 		{"replug", func() (all []Figure, err error) {
 			p, err := measureReplugs(ctx, dir, s, log)
 			return []Figure{p.figure()}, err
 		}},
 		{"late-answers, noise, nightmare-heap", func() ([]Figure, error) {
+			if !s.bubbles {
+				return nil, nil
+			}
 			return measureBubbles(ctx, dir, "TestLateAnswersAreNobodyElses|TestNoise|TestNightmareHeap")
 		}},
 	} {

@@ -67,7 +67,7 @@ func measurePace(ctx context.Context, dir string, s sizes, log *slog.Logger) (p 
 			Name: fmt.Sprint(i), Unit: i + 1, Serial: fmt.Sprint(10000001 + i), Litres: int64(1_000_000 + i), PerCount: 1, Use: sim.Vacant,
 		}))
 	}
-	port, err := line.Open(line.NewWire("meters", meterBaud, 1, sim.NewBus(turnaround, slaves...).RTU(), line.NewLog(1)), dir, "meters")
+	port, err := line.Open(line.NewWire("meters", line.Format{Baud: meterBaud}, 1, sim.NewBus(slaves...).RTU(), line.NewLog(1)), dir, "meters")
 	if err != nil {
 		return p, err
 	}

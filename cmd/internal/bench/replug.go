@@ -76,7 +76,7 @@ func held() (descriptors, loops int, err error) {
 func replugOne(ctx context.Context, dir string, n int, s sizes, log *slog.Logger) (back []time.Duration, err error) {
 	name := fmt.Sprintf("adapter%d", n)
 	meter := sim.NewMeter(sim.MeterConfig{Name: name, Unit: 1, Serial: "10000001", Litres: 1, PerCount: 1, Use: sim.Vacant})
-	port, err := line.Open(line.NewWire(name, 19200, 1, sim.NewBus(turnaround, meter).RTU(), line.NewLog(1)), dir, name+"-0")
+	port, err := line.Open(line.NewWire(name, line.Format{Baud: 19200}, 1, sim.NewBus(meter).RTU(), line.NewLog(1)), dir, name+"-0")
 	if err != nil {
 		return nil, err
 	}
