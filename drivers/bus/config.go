@@ -21,6 +21,7 @@ const (
 	maxOwed    = 8                      // sources whose late answers may be owed while an actuation goes ahead of them
 	stall      = 60 * time.Millisecond  // and 4 characters: an answer that stood still so long is broken off
 	echoRetry  = 5 * time.Second        // until a line that returned what was sent is asked again whether it does
+	napMost    = time.Millisecond       // of silence that is waited for by Nap, where a port has it
 	maxSettle  = 100 * time.Millisecond // waiting for a babbling line to pause before a request goes out all the same
 	writeLimit = time.Second            // for a write; a port that takes longer is closed and opened again
 	stopLimit  = 2 * time.Second        // for the port's goroutines to end when the bus stops
@@ -156,7 +157,8 @@ const (
 // Deps is what a bus is given. The zero value works.
 type Deps struct {
 	// Open opens one candidate port; nil means Open of this package. Read must return after at most about 100 ms, with
-	// nothing when nothing came. A port that has Flush() error is flushed after opening and after each quiet time.
+	// nothing when nothing came. A port that has Flush() error is flushed after opening and after each quiet time; one that has
+	// Nap(time.Duration), for at most a millisecond, is asked for the last of the silence before a frame.
 	Open func(path string, c Config) (io.ReadWriteCloser, error)
 	// Log receives changes of the port's state; nil means slog.Default.
 	Log *slog.Logger

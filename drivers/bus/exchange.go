@@ -56,30 +56,57 @@ func (l *line) carry(ctx context.Context, j *job, began time.Time) error {
 // one babbling device must not stop the others.
 func (l *line) settle(ctx context.Context) error {
 	limit := time.Now().Add(maxSettle)
+	napper, naps := l.port.rwc.(interface{ Nap(time.Duration) })
 	for {
 		until := l.last.Add(l.bus.cfg.Gap)
 		if until.After(limit) {
 			until = limit
 		}
-		wait := time.NewTimer(time.Until(until))
+		wait := time.Until(until)
+		switch {
+		case wait <= 0:
+			if !l.drain() || !time.Now().Before(limit) {
+				return nil
+			}
+			continue
+		case naps && wait <= napMost:
+			napper.Nap(wait)
+			continue
+		case naps:
+			wait -= napMost
+		}
+		if err := l.listen(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// listen waits, or until something comes that belongs to nobody.
+func (l *line) listen(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case c := <-l.port.in:
+		l.stray(c)
+	case <-l.port.gone:
+		return l.port.err
+	case <-ctx.Done():
+		return errStopped
+	case <-timer.C:
+	}
+	return nil
+}
+
+// drain drops what is already here: it is stale too. It tells whether anything was.
+func (l *line) drain() (came bool) {
+	for {
 		select {
 		case c := <-l.port.in:
 			l.stray(c)
-		case <-l.port.gone:
-			return l.port.err
-		case <-ctx.Done():
-			return errStopped
-		case <-wait.C:
-			for { // what is already here is stale too
-				select {
-				case c := <-l.port.in:
-					l.stray(c)
-				default:
-					return nil
-				}
-			}
+			came = true
+		default:
+			return came
 		}
-		wait.Stop()
 	}
 }
 

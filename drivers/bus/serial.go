@@ -63,6 +63,15 @@ func lockPort(device string) (*os.File, error) {
 	return f, nil
 }
 
+// Nap sleeps in the kernel. Go's own timers are kept by a call that counts whole milliseconds: on a busy meter line that is
+// one reading in thirty.
+func (p *serialPort) Nap(d time.Duration) { nap(d) }
+
+func nap(d time.Duration) {
+	t := unix.NsecToTimespec(max(0, int64(d)))
+	_ = unix.Nanosleep(&t, nil) // who asked looks at the clock again
+}
+
 // Close closes the port, then lets others have it.
 func (p *serialPort) Close() error {
 	return errors.Join(p.Port.Close(), p.lock.Close())

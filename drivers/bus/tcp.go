@@ -37,6 +37,9 @@ func OpenTCP(path string) (io.ReadWriteCloser, error) {
 	return tcpPort{tcp}, nil
 }
 
+// Nap sleeps in the kernel, as a serial port's does.
+func (p tcpPort) Nap(d time.Duration) { nap(d) }
+
 // Read returns nothing after 100 ms. The end of the connection is an error of its own: io.EOF means "nothing yet".
 func (p tcpPort) Read(b []byte) (int, error) {
 	if err := p.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {

@@ -53,7 +53,7 @@ func quietDeps(open func(string, Config) (io.ReadWriteCloser, error)) Deps {
 }
 
 // runOn runs a bus until the test ends.
-func runOn(t *testing.T, b *Bus) {
+func runOn(t testing.TB, b *Bus) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
