@@ -77,11 +77,11 @@ func (l *line) cause(x *exchange) string {
 	case b.cfg.Direct:
 		return ""
 	case !b.devices.heard && noise:
-		return "only damaged bytes come on this line: check baud and parity, A and B, the ground between the devices"
+		return "only damaged bytes come on this line: check baud and parity, whether A and B are swapped, the ground between the devices"
 	case !b.devices.heard:
-		return "nobody on this line answers: check baud and parity, A and B, the power of its adapter or converter"
+		return "nobody on this line answers: check baud and parity, whether A and B are swapped, the power of its converter"
 	case !b.devices.alone(x.Device):
-		return "nobody on this line answers any more: check its cable, the power of its adapter or converter"
+		return "nobody on this line answers any more: check its cable, the power of its converter and of the devices"
 	}
 	return ""
 }

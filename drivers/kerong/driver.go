@@ -23,8 +23,8 @@ import (
 // maxAskers is how many unlocks may wait for the bank's one latch at a time.
 const maxAskers = 8
 
-// remedy is what all silence on this line comes from (docs/kerong.md 4).
-const remedy = "check 12 V, the board's address switch, the A/B wires and ground, the baud"
+// remedy is what a board's own silence comes from (docs/kerong.md 4). What the whole line suffers from its bus says.
+const remedy = "check the board's 12 V, its address switch, its A/B wires and ground"
 
 // Line is the part of a bus that a bank needs.
 type Line interface {

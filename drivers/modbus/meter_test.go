@@ -243,7 +243,7 @@ func TestSilentMeterIsOfflineAfterThreePolls(t *testing.T) {
 		poll(drivers.ErrSilent, true, 2)
 		poll(drivers.ErrSilent, false, 3)
 		h := m.Health()[0]
-		for _, cause := range []string{"unit number", "A/B wires", "baud", "parity", "bus rs485-1"} {
+		for _, cause := range []string{"power", "unit number", "A/B wires", "bus rs485-1"} {
 			if !strings.Contains(h.Error, cause) {
 				t.Errorf("error %q; want it to name %s", h.Error, cause)
 			}

@@ -32,9 +32,9 @@ const (
 	maxFrames   = 32 // of evidence
 )
 
-// remedies of silence, by protocol (docs/modbus.md 4).
+// remedies of a unit's own silence, by protocol (docs/modbus.md 4). What the whole line suffers from its bus says.
 var remedies = map[Protocol]string{
-	RTU: "check its power, the unit number set in it, the A/B wires and ground, baud and parity",
+	RTU: "check its power, the unit number set in it, its A/B wires and ground",
 	TCP: "check its power and the unit number set in it",
 }
 
