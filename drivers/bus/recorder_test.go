@@ -2,6 +2,7 @@ package bus
 
 import (
 	"bytes"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -128,4 +129,21 @@ func FuzzReadRecording(f *testing.F) {
 			t.Errorf("%+v is read back as %+v, %v", read, again, err)
 		}
 	})
+}
+
+// The example of docs/lines.md is a recording.
+func TestRecordingOfTheDocs(t *testing.T) {
+	page, err := os.ReadFile("../../docs/lines.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```\n")
+	for !strings.HasPrefix(example, recordingIs) && example != "" {
+		_, example, _ = strings.Cut(example, "```\n")
+	}
+	example, _, _ = strings.Cut(example, "```")
+	records, err := ReadRecording(strings.NewReader(example))
+	if err != nil || len(records) != 5 || string(records[4].Bytes) != string(records[2].Bytes)+string(records[3].Bytes) {
+		t.Errorf("ReadRecording(example) = %+v, %v; want five records, the answer in two pieces", records, err)
+	}
 }
