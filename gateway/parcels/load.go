@@ -193,3 +193,22 @@ func (s *Service) lookLocked() error {
 		return nil
 	})
 }
+
+// Held reads which compartments of a bank are not vacant by their record, by door, with what it says of each. A compartment
+// without a record is vacant: nothing was ever put in.
+func Held(st *store.Store, b Bank) (map[int]string, error) {
+	held := map[int]string{}
+	err := st.View(func(tx *store.Tx) error {
+		for _, d := range b.Doors {
+			c, err := loadCompartment(tx, b, d)
+			if err != nil {
+				return err
+			}
+			if c.Content != rules.Vacant {
+				held[d.Number] = string(c.Content)
+			}
+		}
+		return nil
+	})
+	return held, err
+}

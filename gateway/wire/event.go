@@ -67,6 +67,9 @@ const (
 	DoorLeftOpen      = "door.left_open"      // open for a minute: an alarm
 	DoorClosedDown    = "door.closed_down"    // a guard closed it, whatever grants say. Data: Cause
 	DoorReopened      = "door.reopened"       // a guard ended that. Data: Cause
+	LockOpening       = "lock.opening"        // commissioning; subject lock/A-17: the 17th along bank A's chain, whose door nobody knows yet; Data: LockPulse: durable before the pulse
+	LockPulsed        = "lock.pulsed"         // what was seen of it; Data: LockOutcome
+	BankCommissioned  = "bank.commissioned"   // subject bank/A: what was learnt stands in the configuration; Data: Commissioned
 	CommandRefused    = "command.refused"     // subject command/ID; Data: CommandOutcome
 	CommandPulsed     = "command.pulsed"      // done; nothing was seen to open
 	CommandOpened     = "command.opened"      // done, and seen to open
@@ -154,6 +157,28 @@ type Evidence struct {
 	Waited int64    `json:"waited"` // microseconds until the frame was written
 	Took   int64    `json:"took"`   // microseconds from the frame to the verdict
 	Frames []string `json:"frames,omitempty"`
+}
+
+// LockPulse is the data of lock.opening.
+type LockPulse struct {
+	Intent string `json:"intent"`
+}
+
+// LockOutcome is the data of lock.pulsed.
+type LockOutcome struct {
+	Intent string   `json:"intent"`
+	Pulsed bool     `json:"pulsed"`          // the frame may have left
+	Seen   string   `json:"seen"`            // opened, still, several, crossed (another lock's bit), silent, refused (not sent), restart (nobody saw it)
+	Moved  []int    `json:"moved,omitempty"` // locks whose latch bit changed
+	Frames []string `json:"frames,omitempty"`
+}
+
+// Commissioned is the data of bank.commissioned.
+type Commissioned struct {
+	Closed  int  `json:"closed_bit"`
+	Doors   int  `json:"doors"`   // how many were opened and named
+	Kept    int  `json:"kept"`    // how many were left shut, since there is something inside
+	Changed bool `json:"changed"` // the configuration said otherwise before
 }
 
 // Cause is the data of any other move.

@@ -29,7 +29,7 @@ func Gateway(version string, look fs.FS) *cobra.Command {
 	root.PersistentFlags().StringVarP(&file, "config", "c", "/etc/lobby/gateway.yaml", "configuration file")
 	root.PersistentFlags().StringVarP(&data, "data", "d", "/var/lib/lobby", "folder of the store, the keys and the last good configuration")
 	root.AddCommand(gatewayRun(version, look, &file, &data), gatewayCheck(&file), gatewayProbe(&file), gatewayProfile(),
-		gatewayReplay(), gatewayKeys(&data))
+		gatewayReplay(), gatewayKeys(&data), gatewayCommission(&file, &data))
 	return root
 }
 
