@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -26,6 +27,13 @@ type learnt struct {
 // rewrite puts what was learnt into the text of a configuration: the value of closed_bit, and the lock of each door where it is
 // not the door's number. Every other byte stays as it is.
 func rewrite(text []byte, bank int, l learnt) ([]byte, error) {
+	if n := bytes.Count(text, []byte("\r\n")); n > 0 { // the parser miscounts the lines of Windows
+		if n != bytes.Count(text, []byte("\n")) {
+			return nil, fmt.Errorf("line ends of Windows and Unix are mixed: %w", ErrText)
+		}
+		out, err := rewrite(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), bank, l)
+		return bytes.ReplaceAll(out, []byte("\n"), []byte("\r\n")), err
+	}
 	e, err := newEditor(text)
 	if err != nil {
 		return nil, err
@@ -156,7 +164,7 @@ func (e *editor) doors(locker mapping) (doors []mapping) {
 // set gives a key its value: where it stands, or behind the key named after if it is missing and needed.
 func (e *editor) set(m mapping, key, after, value string, needed bool) {
 	if p := m.pair(key); p != nil {
-		if written := p.Value.GetToken(); p.Value.Type() == ast.NullType && written.Value == "" {
+		if written := p.Value.GetToken(); written.Type == token.ImplicitNullType {
 			e.add(e.end(p.Key.GetToken())+1, " "+value) // behind its colon
 		} else if written.Value != value {
 			from := e.start(written)
@@ -173,8 +181,7 @@ func (e *editor) set(m mapping, key, after, value string, needed bool) {
 		e.add(e.end(p.Value.GetToken()), ", "+key+": "+value)
 	default:
 		line := strings.Repeat(" ", p.Key.GetToken().Position.Column-1) + key + ": " + value
-		at, eol := e.lineEnd(e.end(p.Value.GetToken()))
-		e.add(at, eol+line)
+		e.add(e.lineEnd(e.end(p.Value.GetToken())), "\n"+line)
 	}
 }
 
@@ -195,13 +202,9 @@ func (e *editor) start(t *token.Token) int {
 		return 0
 	}
 	at := e.lines[p.Line-1]
-	for i, n := 0, 1; n < p.Column; n++ { // columns count characters
-		rest := []rune(string(e.text[at:min(at+4, len(e.text))]))
-		if len(rest) == 0 {
-			break
-		}
-		i = len(string(rest[0]))
-		at += i
+	for n := 1; n < p.Column && at < len(e.text); n++ { // columns count characters
+		_, size := utf8.DecodeRune(e.text[at:])
+		at += size
 	}
 	if !bytes.HasPrefix(e.text[at:], []byte(written)) {
 		e.fail(fmt.Errorf("line %d, column %d: %q is expected there: %w", p.Line, p.Column, written, ErrText))
@@ -213,17 +216,12 @@ func (e *editor) start(t *token.Token) int {
 // end is where a token ends.
 func (e *editor) end(t *token.Token) int { return e.start(t) + len(strings.TrimSpace(t.Origin)) }
 
-// lineEnd is where the line that holds at ends, and what ends it.
-func (e *editor) lineEnd(at int) (int, string) {
-	rest := e.text[at:]
-	n := bytes.IndexByte(rest, '\n')
-	switch {
-	case n < 0:
-		return len(e.text), "\n"
-	case n > 0 && rest[n-1] == '\r':
-		return at + n - 1, "\r\n"
+// lineEnd is where the line that holds at ends.
+func (e *editor) lineEnd(at int) int {
+	if n := bytes.IndexByte(e.text[at:], '\n'); n >= 0 {
+		return at + n
 	}
-	return at + n, "\n"
+	return len(e.text)
 }
 
 // apply makes the edits, the last in the text first.
@@ -231,6 +229,7 @@ func (e *editor) apply() ([]byte, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
+	slices.Reverse(e.edits) // of two at one place the first comes before the second
 	slices.SortStableFunc(e.edits, func(a, b edit) int { return b.from - a.from })
 	out := slices.Clone(e.text)
 	for _, x := range e.edits {
