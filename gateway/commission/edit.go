@@ -19,7 +19,7 @@ var ErrText = errors.New("cannot be edited in place")
 
 // learnt is what commissioning puts into a bank's configuration.
 type learnt struct {
-	closed  int         // closed_bit
+	closed  *int        // closed_bit; nil: as it stands
 	locks   map[int]int // door → lock
 	sensors *bool       // item_sensors; nil: as it stands
 }
@@ -42,7 +42,9 @@ func rewrite(text []byte, bank int, l learnt) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.set(locker, "closed_bit", "protocol", strconv.Itoa(l.closed), true)
+	if l.closed != nil {
+		e.set(locker, "closed_bit", "protocol", strconv.Itoa(*l.closed), true)
+	}
 	if l.sensors != nil {
 		e.set(locker, "item_sensors", "protocol", strconv.FormatBool(*l.sensors), *l.sensors)
 	}

@@ -39,7 +39,10 @@ func (w *walk) finish(ctx context.Context) error {
 	} else {
 		w.term.say(nothingToWrite, name)
 	}
-	done := wire.Commissioned{Closed: l.closed, Doors: len(w.progress.Found), Kept: len(w.kept), Changed: changed}
+	done := wire.Commissioned{Doors: len(w.progress.Found), Kept: len(w.kept), Changed: changed}
+	if done.Closed = *w.plan.Locker.Closed; l.closed != nil {
+		done.Closed = *l.closed
+	}
 	if err := w.journal.commissioned(ctx, done); err != nil {
 		return err
 	}
@@ -69,9 +72,7 @@ func (w *walk) checkKept(ctx context.Context) error {
 func (w *walk) learnt() learnt {
 	l := learnt{locks: map[int]int{}}
 	if closed, known := w.progress.closed(); known {
-		l.closed = closed
-	} else {
-		l.closed = *w.plan.Locker.Closed
+		l.closed = &closed
 	}
 	var blind []int
 	for _, f := range w.progress.Found {

@@ -45,6 +45,11 @@ func Read(path, bank string) (Plan, []config.Fault, error) {
 	if err != nil {
 		return Plan{}, nil, fmt.Errorf("%s: %v: %w", path, err, config.ErrUnreadable)
 	}
+	return read(file, text, bank)
+}
+
+// read is Read for a file already read.
+func read(file string, text []byte, bank string) (Plan, []config.Fault, error) {
 	_, faults, err := config.Parse(file, text)
 	if err != nil {
 		return Plan{}, nil, err
@@ -59,7 +64,7 @@ func Read(path, bank string) (Plan, []config.Fault, error) {
 		return Plan{}, others, fmt.Errorf("bank %s: %w: mend what is wrong with it first", bank, ErrPlan)
 	}
 	p.Proven = !bit && !locks
-	return p, nil, p.imagine(bank, locks)
+	return p, nil, p.imagine(bank, bit, locks)
 }
 
 // find looks for the bank in the file's text: a bank with a fault is left out of a Config.
@@ -109,12 +114,15 @@ func within(path, entry string) bool {
 }
 
 // imagine reads the file as if what commissioning finds out stood in it already, so that all else of it is checked as ever.
-func (p *Plan) imagine(bank string, locks bool) error {
+func (p *Plan) imagine(bank string, bit, locks bool) error {
 	e, err := newEditor(p.text)
 	if err != nil {
 		return err
 	}
 	l := learnt{}
+	if bit {
+		l.closed = new(int)
+	}
 	if locks { // any will do, as long as each door has its own
 		locker, err := e.entry(p.index)
 		if err != nil {
@@ -192,7 +200,9 @@ func (p *Plan) result(l learnt) ([]byte, error) {
 		return nil, fmt.Errorf("what was learnt does not make a good configuration: %w", errors.Join(all...))
 	}
 	got, want := c.Lockers[i], p.Locker
-	want.Closed = &l.closed
+	if l.closed != nil {
+		want.Closed = l.closed
+	}
 	if l.sensors != nil {
 		want.Sensors = *l.sensors
 	}
