@@ -30,9 +30,14 @@ type problem struct {
 func (b *Building) apiRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/state", func(w http.ResponseWriter, _ *http.Request) { answer(w, b.State()) })
 	mux.HandleFunc("GET /api/wire", b.apiWire)
+	mux.HandleFunc("GET /api/faults.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		w.Header().Set("Cache-Control", "no-store")
+		_, _ = w.Write(b.Recording()) // whoever left cannot be told
+	})
 	touchRoutes(mux, "/api/", b.apiTouch)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, fmt.Errorf("%s %s: %w: the API has GET /api/state and /api/wire, POST /api/lines, /api/banks, /api/boards, /api/locks, /api/meters and /api/doors", r.Method, r.URL.Path, ErrNotFound))
+		refuse(w, fmt.Errorf("%s %s: %w: the API has GET /api/state, /api/wire and /api/faults.yaml, POST /api/lines, /api/banks, /api/boards, /api/locks, /api/meters and /api/doors", r.Method, r.URL.Path, ErrNotFound))
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,7 +35,12 @@ type Building struct {
 	banks   []*bank
 	meters  []*meter
 	doors   []*door
+	begun   time.Time
 	viewers chan struct{} // one token for each page that is kept live
+
+	touching sync.Mutex // held through a touch: what is wrong is read, changed and set
+	done     []Done     // the last touches, oldest first
+	forgot   int        // touches before them
 }
 
 // wired is a line with its description.
@@ -43,11 +49,10 @@ type wired struct {
 	*line.Line
 }
 
-// Open builds cfg, which Load has checked, and plugs its lines in: each is a symlink in dir, which must exist, to a
-// pseudo-terminal, or a TCP port. Close it when Run has returned.
-func Open(cfg Config, dir string) (*Building, error) {
-	b := &Building{cfg: cfg, log: line.NewLog(logged), viewers: make(chan struct{}, maxViewers)}
-	banks, slaves := map[string]chained{}, map[string][]modbus.Slave{}
+// assemble builds the devices of cfg, which Load has checked, with those that hang on each line.
+func assemble(cfg Config) (b *Building, banks map[string]chained, slaves map[string][]modbus.Slave) {
+	b = &Building{cfg: cfg, log: line.NewLog(logged), begun: time.Now(), viewers: make(chan struct{}, maxViewers)}
+	banks, slaves = map[string]chained{}, map[string][]modbus.Slave{}
 	supplies := map[string]*kerong.Supply{}
 	for i, c := range cfg.Banks {
 		name := cmp.Or(c.Supply, "bank "+c.Name)
@@ -67,6 +72,13 @@ func Open(cfg Config, dir string) (*Building, error) {
 		doors, devices := g.build(cfg.Seed, modules)
 		b.doors, slaves[g.Line] = append(b.doors, doors...), append(slaves[g.Line], devices...)
 	}
+	return b, banks, slaves
+}
+
+// Open builds cfg, which Load has checked, and plugs its lines in: each is a symlink in dir, which must exist, to a
+// pseudo-terminal, or a TCP port. Close it when Run has returned.
+func Open(cfg Config, dir string) (*Building, error) {
+	b, banks, slaves := assemble(cfg)
 	var errs []error
 	for _, l := range cfg.Lines {
 		if on := banks[l.Name]; on != nil {

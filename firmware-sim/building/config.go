@@ -25,7 +25,7 @@ const (
 	maxUnits  = 48  // height of a column
 )
 
-// ErrConfig is what every error of a building's file wraps. Each says the place, what is wrong and the remedy.
+// ErrConfig is what every error of a building's file, and of a fault script, wraps. Each says the place, what is wrong and the remedy.
 var ErrConfig = errors.New("building file")
 
 // Config describes a building. Devices name the line on which they hang.
@@ -40,18 +40,26 @@ type Config struct {
 
 // Load reads and checks a building's file. Every mistake is named with file, line, column and remedy, one line each.
 func Load(path string) (Config, error) {
+	b, err := readFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return Parse(path, b)
+}
+
+func readFile(path string) ([]byte, error) {
 	st, err := os.Stat(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("%w: %w: name an existing YAML file", ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w: name an existing YAML file", ErrConfig, err)
 	}
 	if !st.Mode().IsRegular() || st.Size() > maxFile {
-		return Config{}, fmt.Errorf("%w: %s: want a plain file of at most %d bytes", ErrConfig, path, maxFile)
+		return nil, fmt.Errorf("%w: %s: want a plain file of at most %d bytes", ErrConfig, path, maxFile)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	return Parse(path, b)
+	return b, nil
 }
 
 // Parse reads and checks the text of a building's file; name stands in front of every error.
@@ -59,10 +67,10 @@ func Parse(name string, text []byte) (Config, error) {
 	var cfg Config
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return cfg, syntax(name, err)
+		return cfg, syntax(name, err, exampleBuilding)
 	}
 	if err := decode(text, &cfg); err != nil {
-		return Config{}, syntax(name, err)
+		return Config{}, syntax(name, err, exampleBuilding)
 	}
 	cfg.fill()
 	c := checker{name: name, file: file, names: map[string]bool{}, lines: map[string]*claims{}}
@@ -91,29 +99,32 @@ func (cfg *Config) fill() {
 	}
 }
 
-// decode fills cfg. The YAML library panics on some texts (a tag before a scalar where a list belongs), and a text must
+// decode fills what into points to. The YAML library panics on some texts (a tag before a scalar where a list belongs), and a text must
 // not be able to do that to us.
-func decode(text []byte, cfg *Config) (err error) {
+func decode(text []byte, into any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("it cannot be read (%v)", p)
 		}
 	}()
-	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(cfg)
+	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(into)
 	if errors.Is(err, io.EOF) {
 		return errors.New("the file is empty")
 	}
 	return err
 }
 
-// syntax puts the place of an error of the YAML reader in front.
-func syntax(name string, err error) error {
+// exampleBuilding is the remedy where nothing of a file can be read.
+const exampleBuilding = "describe a building as in configs/building-demo.yaml"
+
+// syntax puts the place of an error of the YAML reader in front, and behind one without a place the remedy.
+func syntax(name string, err error, remedy string) error {
 	var at yaml.Error
 	if errors.As(err, &at) && at.GetToken() != nil {
 		p := at.GetToken().Position
 		return fmt.Errorf("%s:%d:%d: %s: correct or remove it%w", name, p.Line, p.Column, at.GetMessage(), quiet{})
 	}
-	return fmt.Errorf("%s:1:1: %w: describe a building as in configs/building-demo.yaml%w", name, err, quiet{})
+	return fmt.Errorf("%s:1:1: %w: %s%w", name, err, remedy, quiet{})
 }
 
 // quiet makes an error wrap ErrConfig without saying it: the place stands in front already.

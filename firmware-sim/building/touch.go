@@ -34,18 +34,6 @@ type Options struct {
 // on reports whether a fault begins.
 func (o Options) on() bool { return o.On == nil || *o.On }
 
-// Touch does one action of Actions to a target.
-func (b *Building) Touch(t Target, action string, o Options) error {
-	a, err := actionOf(t.Kind, action)
-	if err != nil {
-		return err
-	}
-	if err := a.check(o); err != nil {
-		return err
-	}
-	return a.do(b, t, o)
-}
-
 // TouchLock does an action to a compartment's lock.
 func (b *Building) TouchLock(bank string, lock int, action string, o Options) error {
 	return b.Touch(Target{Locks, bank, lock}, action, o)
@@ -194,7 +182,7 @@ func lineActions() []Action {
 		switched("swapped", "A、B 線接反", "A and B swapped", onSerial, func(f *LineFaults) *bool { return &f.Swapped }),
 		switched("stale-tcp", "舊的 TCP 連線不通", "Stale TCP connections", onTCP, func(f *LineFaults) *bool { return &f.StaleTCP }),
 		baudLine(), parityLine(),
-		{Kind: Lines, Name: "clear", ZH: "線路恢復正常", EN: "Line fine", do: lineFault(nil, func(f *LineFaults, _ Options) { *f = LineFaults{} })},
+		{Kind: Lines, Name: clearLine, ZH: "線路恢復正常", EN: "Line fine", do: lineFault(nil, func(f *LineFaults, _ Options) { *f = LineFaults{} })},
 	}
 }
 
