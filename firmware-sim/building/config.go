@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -30,8 +31,9 @@ var ErrConfig = errors.New("building file")
 
 // Config describes a building. Devices name the line on which they hang.
 type Config struct {
-	Name   string       `yaml:"name"` // shown on the page
-	Seed   uint64       `yaml:"seed"` // of all that is left to chance: noise on the lines, gas in the households
+	Name   string       `yaml:"name"`   // shown on the page
+	Seed   uint64       `yaml:"seed"`   // of all that is left to chance: noise on the lines, gas in the households
+	Faults string       `yaml:"faults"` // fault script that is played to it, a path from the file's folder; empty: none
 	Lines  []Line       `yaml:"lines"`
 	Banks  []Bank       `yaml:"banks"`
 	Meters []MeterGroup `yaml:"meters"`
@@ -44,7 +46,11 @@ func Load(path string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	return Parse(path, b)
+	cfg, err := Parse(path, b)
+	if cfg.Faults != "" && !filepath.IsAbs(cfg.Faults) {
+		cfg.Faults = filepath.Join(filepath.Dir(path), cfg.Faults)
+	}
+	return cfg, err
 }
 
 func readFile(path string) ([]byte, error) {

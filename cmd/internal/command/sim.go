@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,17 +34,19 @@ func Sim(version string, look fs.FS) *cobra.Command {
 }
 
 func simBuilding(look fs.FS) *cobra.Command {
-	var listen, dir string
+	var listen, dir, faults string
 	var check bool
 	c := &cobra.Command{
 		Use:   "building FILE.yaml",
 		Short: "Simulate a building: its serial ports, and a page to look at it and touch it",
 		Long: `Simulate the devices of a building as its file describes them: locker banks, gas meters, doors. Every line becomes a
 serial port, a symlink in --dir to a pseudo-terminal, or a TCP port; it is printed, and a gateway opens it like a real
-one. The page shows each device, what goes over the wire, and the faults that can be switched on. It is for tests and demonstrations and asks nobody who they are: keep
-it on loopback.`,
+one. The page shows each device, what goes over the wire, and the faults that can be switched on. A fault script switches
+them by time, and what was done by hand can be had as such a script: docs/simulator.md. It is for tests and
+demonstrations and asks nobody who they are: keep it on loopback.`,
 		Example: `  lobby-sim building configs/building-demo.yaml
   lobby-sim building configs/building-demo.yaml --listen 127.0.0.1:8090 --dir /tmp/building
+  lobby-sim building configs/building-demo.yaml --faults faults.yaml
   lobby-sim building --check configs/building-demo.yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -56,16 +59,23 @@ it on loopback.`,
 			if err != nil {
 				return badInput{err}
 			}
+			var script building.Script // empty: nothing goes wrong by itself
+			if path := cmp.Or(faults, cfg.Faults); path != "" {
+				if script, err = building.LoadScript(path, cfg); err != nil {
+					return badInput{err}
+				}
+			}
 			if check {
 				fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", args[0], describe(cfg))
 				return nil
 			}
-			return simulate(c.Context(), c.OutOrStdout(), cfg, listen, dir, look)
+			return simulate(c.Context(), c.OutOrStdout(), cfg, script, listen, dir, look)
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "address of the page; port 0 takes a free one")
 	c.Flags().StringVar(&dir, "dir", "", "existing folder for the ports (default: a new one, removed at the end)")
-	c.Flags().BoolVar(&check, "check", false, "only say whether the file is right")
+	c.Flags().StringVar(&faults, "faults", "", "fault script to play (default: the one that the file names)")
+	c.Flags().BoolVar(&check, "check", false, "only say whether the file, and the fault script, are right")
 	return c
 }
 
@@ -87,7 +97,7 @@ func describe(cfg building.Config) string {
 }
 
 // simulate runs a building and its page until ctx ends.
-func simulate(ctx context.Context, out io.Writer, cfg building.Config, listen, dir string, look fs.FS) (err error) {
+func simulate(ctx context.Context, out io.Writer, cfg building.Config, script building.Script, listen, dir string, look fs.FS) (err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "lobby-sim-"); err != nil {
 			return fmt.Errorf("folder for the ports: %w: name one with --dir", err)
@@ -126,6 +136,12 @@ func simulate(ctx context.Context, out io.Writer, cfg building.Config, listen, d
 		MaxHeaderBytes:    16 << 10,
 	}
 	g.Go(func() error { return b.Run(ctx) })
+	g.Go(func() error {
+		if err := b.Play(ctx, script); ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("page: %w", err)
