@@ -371,6 +371,9 @@ func TestForcedUntilAGuardHasLooked(t *testing.T) {
 		b.ktv.with(func() { b.ktv.exit = false })
 		b.pass(2 * time.Minute)
 		b.says(since, wire.DoorForced, wire.DoorChanged, wire.DoorChanged, wire.DoorHeld, wire.DoorLeftOpen)
+		if n := b.counted("forced door/ktv"); n != 1 {
+			b.t.Errorf("told %d times that it was forced; want 1", n)
+		}
 		if d := b.door("ktv"); d.State != LeftOpen {
 			b.t.Errorf("left open: %+v", d)
 		}

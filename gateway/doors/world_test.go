@@ -109,7 +109,7 @@ func (b *building) start() {
 	}
 	b.service, err = New(Deps{
 		Store: b.store, Clock: b.clock, Key: bytes.Repeat([]byte{7}, 32), Doors: map[string]drivers.Door{"ktv": b.ktv, "gym": b.gym},
-		Publish: b.publish, Count: b.count,
+		Publish: b.publish, Count: b.count, Forced: func(subject string) { b.count("forced " + subject) },
 		KeepFloor: func(tx *store.Tx) error {
 			raw, err := b.clock.Floor().MarshalText()
 			if err != nil {

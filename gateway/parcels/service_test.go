@@ -277,6 +277,22 @@ func TestWishes(t *testing.T) {
 	})
 }
 
+// A door that opens without an intent is told of, once that is on disk.
+func TestForcedDoorIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilding(t, false)
+		b.pass(2 * time.Second)
+		if told := b.forced.Load(); told != nil {
+			t.Errorf("told of %s before anything", *told)
+		}
+		b.bank.set(3, true)
+		b.pass(2 * time.Second)
+		if told := b.forced.Load(); told == nil || *told != "compartment/A-3" {
+			t.Errorf("told of %v; want compartment/A-3", told)
+		}
+	})
+}
+
 func TestBoardFallsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBuilding(t, true)

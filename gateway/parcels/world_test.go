@@ -51,6 +51,7 @@ type building struct {
 	done      chan error
 	delivered atomic.Bool
 	full      atomic.Bool
+	forced    atomic.Pointer[string] // the newest that was told
 	private   []byte // the cloud's sealing key
 	seal      wire.Key
 	content   content
@@ -111,6 +112,7 @@ func (b *building) start() {
 		Store: b.store, Clock: b.clock, Key: bytes.Repeat([]byte{7}, 32), Banks: map[string]drivers.LockBank{"A": b.bank},
 		Delivered: func(wire.Name) bool { return b.delivered.Load() },
 		Full:      func() bool { return b.full.Load() },
+		Forced:    func(subject string) { b.forced.Store(&subject) },
 	}, Config{Gateway: gatewayID, Banks: []Bank{{ID: "A", Sensors: b.bank.item[0] != drivers.ItemUnknown, Doors: doors}}})
 	if err != nil {
 		b.t.Fatal(err)
