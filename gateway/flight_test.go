@@ -105,6 +105,9 @@ func TestAnAlarmKeepsARecording(t *testing.T) {
 	if len(got) != 3 || !strings.HasPrefix(got[0], "a-") || !strings.HasPrefix(got[1], "b-") || !strings.HasPrefix(got[2], "m-") {
 		t.Errorf("kept %v; want one of a, of b and of m", got)
 	}
+	if n := strings.Count(log.String(), "recording kept"); n != 3 {
+		t.Errorf("%d recordings were kept; want 3:\n%s", n, &log)
+	}
 	text, err := os.ReadFile(filepath.Join(dir, got[2]))
 	if err != nil || strings.Contains(string(text), "kiosk") || strings.Contains(string(text), "id: m-2") {
 		t.Errorf("the recording of m holds %s, %v", text, err)

@@ -179,6 +179,42 @@ func TestApplyTouchesOnlyWhatChanged(t *testing.T) {
 	}
 }
 
+// Banks that name one supply hang on one, and go on hanging on it when one of them is exchanged: two latches at once are
+// more than it can carry.
+func TestBanksShareASupply(t *testing.T) {
+	h := newHardware(slog.New(slog.DiscardHandler))
+	defer h.close()
+	parse := func(old, with string) config.Config {
+		c, faults, err := config.Parse("gateway.yaml", []byte(strings.ReplaceAll(strings.ReplaceAll(file, "board", "supply: hall, board"), old, with)))
+		if err != nil || len(faults) > 0 {
+			t.Fatal(faults, err)
+		}
+		return c
+	}
+	both := parse("gw-1", "gw-1")
+	if _, err := h.apply(both); err != nil {
+		t.Fatal(err)
+	}
+	a, b := h.supply(both.Lockers[0]), h.supply(both.Lockers[1])
+	if a != b || len(h.supplies) != 1 {
+		t.Errorf("two banks on one supply have %d", len(h.supplies))
+	}
+	apart := parse("supply: hall, boards: [1]", "boards: [1], pulse: 1s")
+	if _, err := h.apply(apart); err != nil {
+		t.Fatal(err)
+	}
+	if h.supply(apart.Lockers[0]) != a || h.supply(apart.Lockers[1]) == a || len(h.supplies) != 2 {
+		t.Errorf("apart they have %d supplies; want A its old one, and B its own", len(h.supplies))
+	}
+	slow := parse("supply: hall", "supply: hall, spacing: 500ms")
+	if _, err := h.apply(slow); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.supply(slow.Lockers[0]); s == a || s != h.supply(slow.Lockers[1]) || len(h.supplies) != 1 {
+		t.Errorf("with another spacing they have %d supplies; want one, and a new one", len(h.supplies))
+	}
+}
+
 func TestKeysAreMadeOnceAndKeptToTheirOwner(t *testing.T) {
 	dir := t.TempDir()
 	first, err := OpenKeys(dir)
