@@ -7,8 +7,9 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 FUZZTIME    ?= 10s
 
-# gcc: the race detector needs cgo. postgresql: the cloud's store is tested on both of its engines.
-PACKAGES := gcc libc6-dev postgresql
+# gcc: the race detector needs cgo. postgresql: the cloud's store is tested on both of its engines. The others speak Modbus
+# with both of our ends.
+PACKAGES := gcc libc6-dev postgresql mbpoll socat libmodbus-dev python3-pymodbus python3-serial python3-serial-asyncio
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
