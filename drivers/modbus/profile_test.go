@@ -60,8 +60,14 @@ func TestTheDocumentsExample(t *testing.T) {
 	}
 	_, rest, _ := strings.Cut(string(doc), "```yaml\n")
 	example, _, found := strings.Cut(rest, "```")
-	if p, err := ParseProfile("example", []byte(example)); !found || err != nil || len(placed(t, p).requests) != 2 {
-		t.Errorf("ParseProfile(the example) = %+v, %v; want two requests", p, err)
+	p, err := ParseProfile("example", []byte(example))
+	if !found || err != nil || len(placed(t, p).requests) != 2 {
+		t.Fatalf("ParseProfile(the example) = %+v, %v; want two requests", p, err)
+	}
+	for _, proof := range p.Prove(t.Context()) {
+		if len(proof.Faults) > 0 {
+			t.Errorf("%s: %v", proof.Transcript.Name, proof.Faults)
+		}
 	}
 }
 

@@ -35,6 +35,7 @@ func transcript(body string) string {
 func TestProve(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"it holds", "frames: [{send: '" + askTwo + "', receive: '" + twoHave + "'}]\nreads: {litres: 1230}", ""},
+		{"as mbpoll prints it", "frames: [{send: '[07][03][00][00][00][02][C4][6D]', receive: '<07><03><04><00><00><00><7B><DC><10>'}]\nreads: {litres: 1230}", ""},
 		{"other litres", "frames: [{send: '" + askTwo + "', receive: '" + twoHave + "'}]\nreads: {litres: 1231}",
 			"litres 1230, want 1231 (total: function 3, register 0, uint32 ABCD reads 0000 007b = 123 x 10 l = 1230 l = 1.230 度)"},
 		{"another range", "frames: [{send: '" + askTwo + "', receive: '" + twoHave + "'}]\nreads: {litres: 1230, range: 9}", "range 0, want 9"},

@@ -106,7 +106,7 @@ func (p *Profile) ask(s span, site, explains bool) Asked {
 		bits++
 	}
 	baud := cmp.Or(p.Baud, 9600)
-	silence := 2 * 1750 * time.Microsecond // docs/modbus.md 4
+	silence := 2 * 1750 * time.Microsecond // docs/modbus.md 1
 	if baud <= 19200 {
 		silence = 2 * 38500 * time.Millisecond / time.Duration(baud)
 	}

@@ -152,11 +152,14 @@ func sentBy(p Protocol, b []byte) (unit int, what, remedy string) {
 	return unit, "", ""
 }
 
-// hex reads bytes; blanks are for the eye.
+// brackets are what mbpoll puts around each byte, and blanks.
+var brackets = strings.NewReplacer("[", "", "]", "", "<", "", ">", "", " ", "")
+
+// hex reads bytes; blanks and brackets are for the eye.
 func (t *text) hex(f fields, key string) (b []byte) {
 	t.value(f, key, "1 to 512 bytes in hexadecimal, in quotes, such as \"01 03 00 00 00 02 C4 0B\"", func(s string) (ok bool) {
 		var err error
-		b, err = hex.DecodeString(strings.Join(strings.Fields(s), ""))
+		b, err = hex.DecodeString(brackets.Replace(s))
 		return err == nil && len(b) > 0 && len(b) <= 512
 	})
 	return b
