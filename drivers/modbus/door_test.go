@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/goburrow/modbus"
+
 	"github.com/ntpc-smart-community/lobby/drivers"
 	"github.com/ntpc-smart-community/lobby/drivers/bus"
 )
@@ -62,6 +64,9 @@ func newDoorRig(t *testing.T, cfg DoorConfig, line bus.Config) *doorRig {
 	}
 	if err := r.Secure(t.Context()); err != nil {
 		t.Fatalf("Secure() = %v", err)
+	}
+	if _, err := r.read(t.Context(), manner{tape: &tape{}}); err != nil { // the line knows it from here on
+		t.Fatalf("read() = %v", err)
 	}
 	return r
 }
@@ -458,11 +463,16 @@ func TestReleasesOverABadLine(t *testing.T) {
 						return good
 					}
 				})
-				sent := 0
+				sent, unproven := 0, 0
 				for range 200 {
 					got, err := r.Release(t.Context(), time.Second, time.Time{})
-					if len(got.Frames) > 0 {
-						sent++
+					for _, f := range got.Frames {
+						if b := f.Bytes; f.Sent && b[map[bool]int{true: headerLen, false: 1}[len(b) == readTCP]] == modbus.FuncCodeWriteSingleCoil {
+							sent++
+						}
+					}
+					if errors.Is(err, drivers.ErrUnproven) { // an answer that was lost costs the connection, and the next one its proof
+						unproven++
 					}
 					if err == nil && got.Known && got.Took < time.Second && !r.unlocked() {
 						t.Error("known to be on, and off")
@@ -471,8 +481,8 @@ func TestReleasesOverABadLine(t *testing.T) {
 					_, _ = r.Status(t.Context())
 				}
 				on := r.peer.count(0x0201, 10) + r.peer.count(1, coilOn)
-				if on != sent || on != 200 || r.peer.others != 0 {
-					t.Errorf("%d frames for 200 releases, %d of them with evidence", on, sent)
+				if on != sent || on+unproven != 200 || unproven > 20 || len(c.line.Ports) == 0 && unproven > 0 || r.peer.others != 0 {
+					t.Errorf("%d frames for 200 releases, %d of them with evidence; %d were to nobody who had answered", on, sent, unproven)
 				}
 				for range 10 {
 					time.Sleep(time.Second)

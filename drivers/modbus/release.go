@@ -106,7 +106,7 @@ func (d *Door) prove(ctx context.Context, m manner, again func() error) error {
 	d.polled(err)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: it was asked: %w", drivers.ErrUnproven, err)
+		return fmt.Errorf("%w: nothing was released: %w", err, drivers.ErrUnproven)
 	case d.isRetired():
 		return fmt.Errorf("%w: the door is configured anew", drivers.ErrGone)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -177,6 +178,8 @@ func (u *unit) fault(err error, hint string) error {
 	switch {
 	case err == nil:
 		return nil
+	case strings.HasPrefix(err.Error(), u.place+": "): // it has them
+		return err
 	case errors.As(err, &no):
 		return fmt.Errorf("%s: %w", u.place, refusal(no.ExceptionCode, hint))
 	case errors.Is(err, drivers.ErrSilent):
