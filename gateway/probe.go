@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ntpc-smart-community/lobby/drivers"
+	"github.com/ntpc-smart-community/lobby/drivers/bus"
 	"github.com/ntpc-smart-community/lobby/drivers/modbus"
 	"github.com/ntpc-smart-community/lobby/gateway/config"
 	"github.com/ntpc-smart-community/lobby/gateway/metering/rules"
@@ -27,6 +28,14 @@ type Probed struct {
 	Door       string                 `json:"door,omitempty"`              // closed, open, unknown
 	Error      string                 `json:"error,omitempty"`
 	Registers  []modbus.RegisterValue `json:"registers,omitempty"` // of a meter or door, explained
+	Frames     []ProbedFrame          `json:"frames,omitempty"`    // of a locker board, explained
+}
+
+// ProbedFrame is a request and its answer, in hexadecimal, and what they mean.
+type ProbedFrame struct {
+	Request string `json:"request"`
+	Answer  string `json:"answer,omitempty"` // empty: none came
+	Meaning string `json:"meaning"`
 }
 
 // Probe reads every configured device once and says what it found; it opens no lock and lets nobody in. With explain it also
@@ -39,7 +48,7 @@ func Probe(ctx context.Context, c config.Config, explain bool) ([]Probed, error)
 	}
 	var found []Probed
 	for _, l := range c.Lockers {
-		found = append(found, h.probeBank(ctx, l)...)
+		found = append(found, h.probeBank(ctx, l, explain)...)
 	}
 	for _, m := range c.Meters {
 		found = append(found, h.probeMeter(ctx, m, explain)...)
@@ -50,13 +59,25 @@ func Probe(ctx context.Context, c config.Config, explain bool) ([]Probed, error)
 	return found, nil
 }
 
-func (h *hardware) probeBank(ctx context.Context, l config.Locker) []Probed {
-	bank := held(h, &h.banks)[l.Bank]
+func (h *hardware) probeBank(ctx context.Context, l config.Locker, explain bool) []Probed {
+	bank, _, _ := h.banks.slots[l.Bank].current()
 	err := whenOpen(ctx, func(ctx context.Context) error {
 		status, err := bank.Status(ctx)
 		return errors.Join(err, status.Err)
 	})
-	return h.probed(l.Line, bank, err)
+	found := h.probed(l.Line, bank, err)
+	decoder, decodes := bank.(bus.Decoder)
+	if !explain || !decodes {
+		return found
+	}
+	for _, c := range bus.Replay(h.lines[l.Line].recorder.Records(), []bus.Decoder{decoder}) {
+		for i := range found {
+			if p := &found[i]; p.Device == c.Device {
+				p.Frames = append(p.Frames, ProbedFrame{fmt.Sprintf("% x", c.Request), fmt.Sprintf("% x", c.Answer), c.Explained})
+			}
+		}
+	}
+	return found
 }
 
 func (h *hardware) probeMeter(ctx context.Context, m config.Meter, explain bool) []Probed {

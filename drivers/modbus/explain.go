@@ -33,16 +33,15 @@ type RegisterValue struct {
 // where they make no reading.
 func (m *Meter) Examine(ctx context.Context) (drivers.Reading, []RegisterValue, error) {
 	r, data, lost, err := m.read(ctx, m.layout.requests)
-	why := ""
-	if lost != nil {
-		why = lost.Error()
+	var why error
+	if err == nil { // else it says so itself
+		why = lost
 	}
 	return r, m.layout.explain(data, why), err
 }
 
-// explain says what each register means. What data lacks is nil or beyond its end: of that it says lost, and nothing if
-// that is empty.
-func (l *layout) explain(data [][]byte, lost string) (all []RegisterValue) {
+// explain says what each register means. What data lacks is nil or beyond its end, and lost is why, if that is to be said.
+func (l *layout) explain(data [][]byte, lost error) (all []RegisterValue) {
 	for _, role := range roles {
 		reg, mapped := l.registers[role.name]
 		if !mapped {
@@ -52,9 +51,10 @@ func (l *layout) explain(data [][]byte, lost string) (all []RegisterValue) {
 			Name: role.name, Function: int(reg.function), Wire: reg.address, Manual: reg.address + l.base, Type: reg.kind.name, Order: reg.order,
 		}
 		if !l.has(data, role.name) {
-			if v.Meaning = lost; lost != "" {
-				all = append(all, v)
+			if lost != nil {
+				v.Meaning = lost.Error()
 			}
+			all = append(all, v)
 			continue
 		}
 		v.Words = words(l.bytes(role.name, data))
@@ -265,7 +265,10 @@ func (m *Meter) Explain(device string, frame, answer []byte) string {
 			data := make([][]byte, len(m.layout.requests))
 			data[i] = pdu[2:]
 			var said []string
-			for _, v := range m.layout.explain(data, "") {
+			for _, v := range m.layout.explain(data, nil) {
+				if v.Words == "" { // another request's
+					continue
+				}
 				said = append(said, strings.TrimSpace(v.Name+" "+v.Words+" = "+v.Number+" "+v.Meaning))
 			}
 			return strings.Join(said, "; ")

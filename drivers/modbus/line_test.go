@@ -324,3 +324,25 @@ func TestCosts(t *testing.T) {
 		t.Errorf("cost of a sleeping meter = %+v; want the waking one first", got)
 	}
 }
+
+// A meter that the line lets rest is without an answer like before: no further time-out, and the cause stays said.
+func TestRestingMeter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(map[byte]*module{})
+		line, _ := inBubble(t, p, bus.Config{})
+		m := newMeter(t, line, MeterConfig{})
+		for n := 1; n <= 40; n++ {
+			_, err := m.Read(t.Context())
+			h := m.Health()[0]
+			if !errors.Is(err, drivers.ErrSilent) || h.Online || h.Silent != n || !strings.Contains(h.Error, "check its power") || strings.Contains(h.Error, "not asked again") {
+				t.Fatalf("poll %d: %v, health %+v", n, err, h)
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if h := m.Health()[0]; p.asked > 20 || h.Errors != uint64(p.asked) {
+			t.Errorf("%d requests of 40 polls, %d errors; want the line to let it rest, and an error for each time-out", p.asked, h.Errors)
+		}
+	})
+}

@@ -498,7 +498,7 @@ func FuzzParseProfile(f *testing.F) {
 			b := bytes.Repeat(append(answer, 0), 2*maxRegs)
 			data = append(data, b[:2*s.count])
 		}
-		l.explain(data, "")
+		l.explain(data, nil)
 		r, err := l.decode(data)
 		if err != nil && !errors.Is(err, drivers.ErrValue) || r.Litres < 0 || r.Range > 0 && r.Litres >= r.Range {
 			t.Errorf("decode() = %+v, %v", r, err)

@@ -51,7 +51,7 @@ func (t Transcript) prove(ctx context.Context, p *Profile) (faults []string) {
 	if err != nil {
 		return append(faults, "no reading: "+err.Error())
 	}
-	return append(faults, t.want.differs(r, m.layout.explain(data, "not read"))...)
+	return append(faults, t.want.differs(r, m.layout.explain(data, nil))...)
 }
 
 // failed says how far an error is from the expected one.

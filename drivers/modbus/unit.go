@@ -241,8 +241,11 @@ func (u *unit) polled(err error) {
 	} else {
 		h.Silent, online = 0, true
 	}
-	h.Error = ""
-	if !online {
+	switch {
+	case online:
+		h.Error = ""
+	case errors.Is(err, bus.ErrResting) && h.Error != "": // it was not asked, and what ails it was said before
+	default:
 		h.Error = err.Error()
 	}
 	if online != h.Online {

@@ -39,6 +39,11 @@ func explainProbed(w io.Writer, found []gateway.Probed) {
 			said(w, meansFrom, indent, fmt.Sprintf("serial %s read, %s configured", cmp.Or(p.Serial, serialOf(p.Registers), "not"), p.Configured))
 		}
 		explainRegisters(w, p.Registers)
+		for _, f := range p.Frames {
+			said(w, meansFrom+5, indent+"->   ", f.Request)
+			said(w, meansFrom+5, indent+"<-   ", cmp.Or(f.Answer, "nothing"))
+			said(w, meansFrom+5, indent+"     ", f.Meaning)
+		}
 	}
 }
 
