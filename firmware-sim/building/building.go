@@ -78,15 +78,27 @@ func assemble(cfg Config) (b *Building, banks map[string]chained, slaves map[str
 // Open builds cfg, which Load has checked, and plugs its lines in: each is a symlink in dir, which must exist, to a
 // pseudo-terminal, or a TCP port. Close it when Run has returned.
 func Open(cfg Config, dir string) (*Building, error) {
+	return open(cfg, func(w *line.Wire, l Line) (*line.Line, error) {
+		if l.TCP != "" {
+			return line.Listen(w, l.TCP)
+		}
+		return line.Open(w, dir, l.Name)
+	})
+}
+
+// outlet plugs a wire in.
+type outlet func(w *line.Wire, l Line) (*line.Line, error)
+
+func open(cfg Config, plug outlet) (*Building, error) {
 	b, banks, slaves := assemble(cfg)
 	var errs []error
 	for _, l := range cfg.Lines {
 		if on := banks[l.Name]; on != nil {
-			errs = append(errs, b.plugIn(dir, l, on.device(), nil))
+			errs = append(errs, b.plugIn(plug, l, on.device(), nil))
 			continue
 		}
 		bus := modbus.NewBus(slaves[l.Name]...)
-		errs = append(errs, b.plugIn(dir, l, bus.RTU(), func() line.Device { return bus.TCP() }))
+		errs = append(errs, b.plugIn(plug, l, bus.RTU(), func() line.Device { return bus.TCP() }))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(err, b.Close())
@@ -95,19 +107,17 @@ func Open(cfg Config, dir string) (*Building, error) {
 }
 
 // plugIn opens a line with its device; direct makes that of one connection where devices end it themselves.
-func (b *Building) plugIn(dir string, cfg Line, serial line.Device, direct func() line.Device) (err error) {
+func (b *Building) plugIn(plug outlet, cfg Line, serial line.Device, direct func() line.Device) error {
 	seed := b.cfg.Seed + uint64(len(b.lines))
-	w := &wired{cfg: cfg}
-	switch {
-	case cfg.Direct():
-		w.Line, err = line.Listen(line.NewStream(cfg.Name, seed, direct, b.log), cfg.TCP)
-	case cfg.TCP != "":
-		w.Line, err = line.Listen(line.NewWire(cfg.Name, cfg.format(), seed, serial, b.log), cfg.TCP)
-	default:
-		w.Line, err = line.Open(line.NewWire(cfg.Name, cfg.format(), seed, serial, b.log), dir, cfg.Name)
+	var w *line.Wire
+	if cfg.Direct() {
+		w = line.NewStream(cfg.Name, seed, direct, b.log)
+	} else {
+		w = line.NewWire(cfg.Name, cfg.format(), seed, serial, b.log)
 	}
+	l, err := plug(w, cfg)
 	if err == nil {
-		b.lines = append(b.lines, w)
+		b.lines = append(b.lines, &wired{cfg, l})
 	}
 	return err
 }

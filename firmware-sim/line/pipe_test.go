@@ -33,7 +33,7 @@ func piping(t *testing.T, w *Wire) *Line {
 
 func TestPipeTakesItsWireTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := piping(t, NewWire("a", 9600, 1, parrot{}, NewLog(0)))
+		l := piping(t, NewWire("a", Format{Baud: 9600}, 1, parrot{}, NewLog(0)))
 		for range 2 { // one host after the other
 			host, err := l.Dial(t.Context())
 			if err != nil {
@@ -47,7 +47,7 @@ func TestPipeTakesItsWireTime(t *testing.T) {
 			if _, err := io.ReadFull(host, got); err != nil || string(got) != "hello" {
 				t.Errorf("%q, %v", got, err)
 			}
-			if took, least := time.Since(began), 2*l.Time(5); took < least || took > least+50*time.Millisecond {
+			if took, least := time.Since(began), 2*50*time.Second/9600; took < least || took > least+50*time.Millisecond {
 				t.Errorf("there and back took %v; want %v and the turnaround", took, least)
 			}
 			if err := host.Close(); err != nil {
@@ -60,7 +60,7 @@ func TestPipeTakesItsWireTime(t *testing.T) {
 func TestPipeIsUnplugged(t *testing.T) {
 	for _, stream := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			w := NewWire("a", 9600, 1, parrot{}, NewLog(0))
+			w := NewWire("a", Format{Baud: 9600}, 1, parrot{}, NewLog(0))
 			if stream {
 				w = NewStream("a", 1, func() Device { return parrot{} }, NewLog(0))
 			}
