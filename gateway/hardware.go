@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -24,6 +25,7 @@ const secureLimit = 2 * time.Second
 // hardware holds the lines and the drivers on them as configured now. What services hold are slots, so that a changed
 // line or device is exchanged under them and an unchanged one is not touched.
 type hardware struct {
+	open   func(port string, c bus.Config) (io.ReadWriteCloser, error) // nil: bus.Open
 	log    *slog.Logger
 	alarms chan alarm // for watch; who raises one never waits
 	waits  waits
@@ -156,7 +158,7 @@ func busConfig(c config.Config, l config.Line) bus.Config {
 }
 
 func (h *hardware) start(c bus.Config, recorder *bus.Recorder) *line {
-	b := bus.New(c, bus.Deps{Log: h.log, Jitter: jitter, Recorder: recorder})
+	b := bus.New(c, bus.Deps{Open: h.open, Log: h.log, Jitter: jitter, Recorder: recorder})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
