@@ -69,7 +69,7 @@ func (d *Demo) ledger(ctx context.Context) (l ledger, err error) {
 	defer db.Close()
 	err = db.Read(ctx, func(tx *store.Tx) error {
 		l = ledger{}
-		rows, err := tx.Query(ctx, `SELECT epoch, stream, segment, seq, hash, event, effect FROM log WHERE gateway = $1 ORDER BY epoch, stream, segment, seq`, "gw-demo")
+		rows, err := tx.Query(ctx, `SELECT epoch, stream, segment, seq, hash, event, effect FROM log WHERE gateway = $1 ORDER BY epoch, stream, segment, seq`, d.Box())
 		if err != nil {
 			return err
 		}
@@ -86,13 +86,13 @@ func (d *Demo) ledger(ctx context.Context) (l ledger, err error) {
 		if err := rows.Err(); err != nil {
 			return err
 		}
-		return l.readPositions(ctx, tx)
+		return l.readPositions(ctx, tx, d.Box())
 	})
 	return l, err
 }
 
-func (l *ledger) readPositions(ctx context.Context, tx *store.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT epoch, stream, segment, seq, hash, before_hash, sealed_end, lost FROM positions WHERE gateway = $1 ORDER BY epoch, stream, segment`, "gw-demo")
+func (l *ledger) readPositions(ctx context.Context, tx *store.Tx, box string) error {
+	rows, err := tx.Query(ctx, `SELECT epoch, stream, segment, seq, hash, before_hash, sealed_end, lost FROM positions WHERE gateway = $1 ORDER BY epoch, stream, segment`, box)
 	if err != nil {
 		return err
 	}

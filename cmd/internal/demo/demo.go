@@ -1,9 +1,8 @@
 package demo
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +18,6 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/cmd/internal/issuer"
 	"github.com/ntpc-smart-community/lobby/cmd/internal/pki"
-	"github.com/ntpc-smart-community/lobby/gateway"
 )
 
 // marker tells a folder that a demo made, and may remove, from one that it must not touch.
@@ -32,14 +31,14 @@ const tellAgain = 2 * time.Second
 type Ports struct {
 	Building, Kiosk, Desk, Metrics, API, CloudMetrics, Outside, Broker int
 
-	Meters                               int // of the meters behind TCP
+	Meters, Converter                    int // of the meters on the network, and of the converter before others
 	NextBuilding, NextKiosk, NextMetrics int // of the second building
 }
 
 // FixedPorts are those of `make demo`, so that its addresses can be remembered.
 func FixedPorts() Ports {
 	return Ports{Building: 8090, Kiosk: 8080, Desk: 8443, Metrics: 9100, API: 8081, CloudMetrics: 9101, Outside: 8082, Broker: 8883,
-		Meters: 8502, NextBuilding: 8091, NextKiosk: 8086, NextMetrics: 9106}
+		Meters: 8502, Converter: 8503, NextBuilding: 8091, NextKiosk: 8086, NextMetrics: 9106}
 }
 
 // FreePorts are ports that nobody listens on now, below those that the system gives to outgoing connections: one of these
@@ -49,7 +48,7 @@ func FreePorts() (Ports, error) {
 	next := 20_000 + os.Getpid()%500*20
 	for _, port := range []*int{
 		&p.Building, &p.Kiosk, &p.Desk, &p.Metrics, &p.API, &p.CloudMetrics, &p.Outside, &p.Broker,
-		&p.Meters, &p.NextBuilding, &p.NextKiosk, &p.NextMetrics,
+		&p.Meters, &p.Converter, &p.NextBuilding, &p.NextKiosk, &p.NextMetrics,
 	} {
 		l, err := listenFrom(next)
 		if err != nil {
@@ -79,6 +78,7 @@ func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // Demo is one running Lobby.
 type Demo struct {
+	Name                     string // of the building, and of its site
 	Dir                      string
 	Ports                    Ports
 	Seed                     uint64
@@ -95,27 +95,49 @@ type Demo struct {
 	stop    context.CancelFunc
 }
 
-// Accounts are the people of the demo who can sign in; what each may do stands in configs/community-demo.yaml.
-func Accounts() []issuer.Account {
-	return []issuer.Account{
+// Buildings are the ready ones.
+func Buildings() []string { return []string{"demo", "small", "tower", "nightmare"} }
+
+// Accounts are the people of a ready building who can sign in; what each may do stands in its community's file.
+func Accounts(building string) []issuer.Account {
+	all := []issuer.Account{
 		{Subject: "chen", Name: "陳大明", Note: "A-12-3 住戶 resident"},
 		{Subject: "lin", Name: "林小美", Note: "A-8-1 住戶 resident"},
-		{Subject: "manager", Name: "王經理", Note: "社區經理 manager"},
-		{Subject: "operator", Name: "周工程師", Note: "市府維運 operator"},
 	}
+	if building != Buildings()[0] {
+		all = append(all,
+			issuer.Account{Subject: "chang", Name: "張志豪", Note: "B-7-2 住戶 resident"},
+			issuer.Account{Subject: "wu", Name: "吳淑芬", Note: "A-3-1 住戶 resident"},
+			issuer.Account{Subject: "tsai", Name: "蔡宗憲", Note: "A-5-2 住戶 resident"},
+			issuer.Account{Subject: "hung", Name: "洪雅琪", Note: "B-4-1 住戶 resident"},
+		)
+	}
+	return append(all,
+		issuer.Account{Subject: "manager", Name: "王經理", Note: "社區經理 manager"},
+		issuer.Account{Subject: "operator", Name: "周工程師", Note: "市府維運 operator"},
+	)
 }
+
+// Box is the id of the building's gateway.
+func (d *Demo) Box() string { return "gw-" + d.Name }
 
 // Options say where a demo runs.
 type Options struct {
+	Name   string // of a ready building; empty: demo
 	Dir    string // must be new, empty, or an earlier demo's: that one is removed
 	Ports  Ports
-	Look   fs.FS  // what all pages share
-	Tapped bool   // keep what goes over the link, to search it
-	Seed   uint64 // of what chance does to the building and, in a tour, of when faults strike; 0: the building's own, and at once
+	Look   fs.FS         // what all pages share
+	Tapped bool          // keep what goes over the link, to search it
+	Sweep  time.Duration // between the begins of two readings of a meter; 0: as the gateway's file says
+	Seed   uint64        // of what chance does to the building and, in a tour, of when faults strike; 0: the building's own, and at once
 }
 
 // Open prepares a demo.
 func Open(o Options) (*Demo, error) {
+	name := cmp.Or(o.Name, Buildings()[0])
+	if !slices.Contains(Buildings(), name) {
+		return nil, fmt.Errorf("no ready building %q: use one of %s", name, strings.Join(Buildings(), ", "))
+	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, err
@@ -124,7 +146,7 @@ func Open(o Options) (*Demo, error) {
 		return nil, err
 	}
 	ports := o.Ports
-	d := &Demo{Dir: dir, Ports: ports, Seed: o.Seed}
+	d := &Demo{Name: name, Dir: dir, Ports: ports, Seed: o.Seed}
 	if err := d.files(); err != nil {
 		return nil, err
 	}
@@ -136,9 +158,11 @@ func Open(o Options) (*Demo, error) {
 		return nil, err
 	}
 	if o.Tapped {
-		if d.Tap, err = NewTap(d.CA, "gw-demo"); err != nil {
+		if d.Tap, err = NewTap(d.CA, d.Box()); err != nil {
 			return nil, err
 		}
+	}
+	if o.Tapped && d.hasNeighbour() {
 		if d.Next, err = d.neighbour(); err != nil {
 			return nil, err
 		}
@@ -146,13 +170,13 @@ func Open(o Options) (*Demo, error) {
 	if d.Link, err = Listen(local(ports.Broker), d.Tap); err != nil {
 		return nil, err
 	}
-	if err := d.gatewayFile(); err != nil {
+	if err := d.gatewayFile(o.Sweep); err != nil {
 		return nil, err
 	}
 	api := "http://" + local(ports.API)
 	sign, err := issuer.New(issuer.Config{
 		URL:      "http://" + local(ports.Outside) + "/issuer",
-		Accounts: Accounts(),
+		Accounts: Accounts(name),
 		Clients:  []issuer.Client{{ID: "lobby", Redirect: api + "/auth/callback"}},
 		Style:    "/look/look.css",
 		Now:      time.Now,
@@ -190,65 +214,9 @@ func clear(dir string) error {
 	return os.WriteFile(filepath.Join(dir, marker), []byte("made by lobby-demo; it removes this folder when it starts again\n"), 0o600)
 }
 
-// files copies the ready configurations and makes the certificates.
-func (d *Demo) files() error {
-	keys, err := gateway.OpenKeys(filepath.Join(d.Dir, "gateway"))
-	if err != nil {
-		return err
-	}
-	seed := "seed: 42"
-	if d.Seed != 0 {
-		seed = fmt.Sprintf("seed: %d", d.Seed)
-	}
-	if err := d.copyFiles(d.Dir, []string{"building-demo.yaml", "community-demo.yaml"},
-		"http://127.0.0.1:8082", "http://"+local(d.Ports.Outside),
-		"127.0.0.1:8502", local(d.Ports.Meters),
-		"EVENT-KEY", base64.StdEncoding.EncodeToString(keys.Public()),
-		"seed: 42", seed,
-	); err != nil {
-		return err
-	}
-	if d.CA, err = pki.Open(filepath.Join(d.Dir, "pki"), time.Now); err != nil {
-		return err
-	}
-	_, err = d.CA.Client("gw-demo")
-	if err == nil {
-		_, err = d.CA.Server("broker")
-	}
-	if err == nil {
-		_, err = d.CA.Server("desk")
-	}
-	if err != nil {
-		return err
-	}
-	return d.neighbourFiles()
-}
-
-// gatewayFile writes the gateway's configuration: the ready one with this demo's addresses.
-func (d *Demo) gatewayFile() error {
-	err := d.copyFiles(d.Dir, []string{"gateway-demo.yaml"},
-		"127.0.0.1:8883", d.Link.Addr(),
-		"127.0.0.1:8080", local(d.Ports.Kiosk),
-		"127.0.0.1:8443", local(d.Ports.Desk),
-		"127.0.0.1:9100", local(d.Ports.Metrics),
-		"127.0.0.1:8502", local(d.Ports.Meters),
-	)
-	if err != nil {
-		return err
-	}
-	return os.Rename(filepath.Join(d.Dir, "gateway-demo.yaml"), filepath.Join(d.Dir, "gateway.yaml"))
-}
-
-func (d *Demo) webhookSecret() (string, error) {
-	b := make([]byte, 32)
-	rand.Read(b)
-	secret := "whsec_" + base64.StdEncoding.EncodeToString(b)
-	return secret, os.WriteFile(filepath.Join(d.Dir, "cloud", "webhook.secret"), []byte(secret), 0o600)
-}
-
 func (d *Demo) processes(api string) {
 	in := func(name ...string) string { return filepath.Join(append([]string{d.Dir}, name...)...) }
-	d.Building = NewProcess(in("log"), "building", "sim", "building", in("building-demo.yaml"),
+	d.Building = NewProcess(in("log"), "building", "sim", "building", in("building-"+d.Name+".yaml"),
 		"--dir", in("tty"), "--listen", local(d.Ports.Building))
 	d.Cloud = NewProcess(in("log"), "cloud", "cloud", "serve", "--data", in("cloud"), "--listen", local(d.Ports.API),
 		"--external-url", api, "--broker-listen", local(d.Ports.Broker), "--metrics-listen", local(d.Ports.CloudMetrics),
@@ -295,7 +263,11 @@ func (d *Demo) enrol() error {
 	if err := os.WriteFile(filepath.Join(d.Dir, "root.pub"), []byte(strings.TrimSpace(root)+"\n"), 0o600); err != nil {
 		return err
 	}
-	for _, file := range []string{filepath.Join(d.Dir, "community-demo.yaml"), filepath.Join(d.Dir, "riverside", "community-riverside.yaml")} {
+	files := []string{filepath.Join(d.Dir, "community-"+d.Name+".yaml")}
+	if d.hasNeighbour() {
+		files = append(files, filepath.Join(d.Dir, "riverside", "community-riverside.yaml"))
+	}
+	for _, file := range files {
 		if _, err := run("cloud", "import", "--data", data, file); err != nil {
 			return err
 		}

@@ -253,7 +253,7 @@ func (t *tour) pastTicket(now time.Time) (string, error) {
 		return "", err
 	}
 	return wire.SignTicket(key, wire.Ticket{
-		ID: "past", Gateway: "gw-demo", Door: "ktv", From: wire.At(now.Add(-3 * time.Hour)), Until: wire.At(now.Add(-time.Hour)),
+		ID: "past", Gateway: t.d.Box(), Door: "ktv", From: wire.At(now.Add(-3 * time.Hour)), Until: wire.At(now.Add(-time.Hour)),
 		Issued: wire.At(now.Add(-4 * time.Hour)), Key: id,
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ntpc-smart-community/lobby/configs"
 	"github.com/ntpc-smart-community/lobby/gateway"
 )
 
@@ -41,21 +40,6 @@ func (d *Demo) neighbourFiles() error {
 		"127.0.0.1:8086", local(d.Ports.NextKiosk),
 		"127.0.0.1:9106", local(d.Ports.NextMetrics),
 	)
-}
-
-// copyFiles copies ready configurations into a folder, with some words exchanged.
-func (d *Demo) copyFiles(dir string, names []string, oldnew ...string) error {
-	for _, name := range names {
-		b, err := configs.FS.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		text := strings.NewReplacer(oldnew...).Replace(string(b))
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // neighbour prepares the second building's processes behind a link of its own.

@@ -16,7 +16,7 @@ func (t *tour) operated(ctx context.Context) error {
 	const cycle = time.Second // a door's device is asked each second
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	seen, err := t.operator.live(watching, "/operator/live?gateway=gw-demo")
+	seen, err := t.operator.live(watching, "/operator/live?gateway="+t.d.Box())
 	if err != nil {
 		return err
 	}

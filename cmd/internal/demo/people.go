@@ -345,8 +345,8 @@ type boxSeen struct {
 	} `json:"alarms"`
 }
 
-func (p person) box(ctx context.Context) (boxSeen, error) {
+func (p person) box(ctx context.Context, gateway string) (boxSeen, error) {
 	var b boxSeen
-	err := p.get(ctx, "/v1/gateways/gw-demo", &b)
+	err := p.get(ctx, "/v1/gateways/"+gateway, &b)
 	return b, err
 }

@@ -77,7 +77,7 @@ func (t *tour) rolledBack(ctx context.Context) error {
 	}
 	var box boxSeen
 	if err := until(ctx, "a new epoch", func() (bool, any, error) {
-		box, err = t.manager.box(ctx)
+		box, err = t.manager.box(ctx, t.d.Box())
 		return err == nil && box.Epoch > before.Epoch, box, err
 	}); err != nil {
 		return err

@@ -322,7 +322,7 @@ func (t *tour) level(ctx context.Context) (boxSeen, error) {
 	var box boxSeen
 	err := until(ctx, "gateway and cloud to be level", func() (bool, any, error) {
 		var err error
-		if box, err = t.manager.box(ctx); err != nil {
+		if box, err = t.manager.box(ctx, t.d.Box()); err != nil {
 			return false, nil, err
 		}
 		health, err := t.health(ctx)

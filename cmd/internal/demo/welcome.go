@@ -22,10 +22,10 @@ func (d *Demo) Codes(ctx context.Context) (Codes, error) {
 		return c, err
 	}
 	for path, code := range map[string]*string{"/v1/couriers/black-cat/code": &c.Courier, "/v1/guards/huang/code": &c.Guard} {
-		if err := manager.post(ctx, path, map[string]string{"site": "demo"}); err != nil {
+		if err := manager.post(ctx, path, map[string]string{"site": d.Name}); err != nil {
 			return c, err
 		}
-		if *code, err = manager.code(ctx, path+"?site=demo", ""); err != nil {
+		if *code, err = manager.code(ctx, path+"?site="+d.Name, ""); err != nil {
 			return c, err
 		}
 	}
