@@ -24,10 +24,26 @@ type healthSeen struct {
 	Answered    time.Time   `json:"answered"`
 	Oldest      time.Time   `json:"oldest_undelivered"`
 	Log         []wire.Head `json:"log"`
+	Lines       []lineSeen  `json:"lines"`
 	Devices     []struct {
-		ID     string `json:"id"`
-		Online bool   `json:"online"`
+		ID     string  `json:"id"`
+		Online bool    `json:"online"`
+		Every  float64 `json:"every_ms"`
 	} `json:"devices"`
+}
+
+// lineSeen is a line on /healthz: measured, and computed from its configuration.
+type lineSeen struct {
+	Name      string  `json:"name"`
+	Use       float64 `json:"use"`
+	PollsNeed float64 `json:"polls_need"`
+	Openings  *struct {
+		Count    int     `json:"count"`
+		Usual    float64 `json:"usual_ms"`
+		Worst    float64 `json:"worst_of_hour_ms"`
+		Computed float64 `json:"computed_ms"`
+		IfSilent float64 `json:"computed_if_another_falls_silent_ms"`
+	} `json:"openings"`
 }
 
 // health asks the gateway how it is; whether that is well is the reader's to judge.

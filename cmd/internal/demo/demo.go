@@ -82,6 +82,7 @@ type Demo struct {
 	Dir                      string
 	Ports                    Ports
 	Seed                     uint64
+	Faults                   string // file of the fault script that is played; empty: none
 	Building, Cloud, Gateway *Process
 	Link                     *Link
 	Tap                      *Tap

@@ -76,7 +76,7 @@ func (d *Demo) gatewayFile(sweep time.Duration) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(d.Dir, "gateway.yaml")
+	file := d.gatewayPath()
 	if err := os.Rename(filepath.Join(d.Dir, name), file); err != nil {
 		return err
 	}
@@ -90,6 +90,9 @@ func (d *Demo) gatewayFile(sweep time.Duration) error {
 		return text
 	})
 }
+
+// gatewayPath is where the gateway's configuration is.
+func (d *Demo) gatewayPath() string { return filepath.Join(d.Dir, "gateway.yaml") }
 
 // cloudAndDesk is what the files of buildings leave out that work alone.
 const cloudAndDesk = `

@@ -99,11 +99,20 @@ func (s screen) touch(ctx context.Context, path string, fields ...string) (shown
 	}
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	code, page, _, err := fetch(ctx, s.http, http.MethodPost, s.base+path, header, strings.NewReader(form.Encode()))
+	after := parseShown(page)
 	if err == nil && code != http.StatusOK {
-		err = fmt.Errorf("kiosk %s on screen %s: %d %v", path, now["screen"], code, parseShown(page))
+		err = refusedTouch{code, fmt.Sprintf("kiosk %s on screen %s: %d %v", path, now["screen"], code, after)}
 	}
-	return parseShown(page), err
+	return after, err
 }
+
+// refusedTouch is a touch that changed nothing.
+type refusedTouch struct {
+	code int // HTTP
+	text string
+}
+
+func (r refusedTouch) Error() string { return r.text }
 
 // wait looks until the screen shows a name and, if phase is not empty, a door in that phase.
 func (s screen) wait(ctx context.Context, name, phase string) (shown, error) {

@@ -29,7 +29,7 @@ func (d *Demo) Codes(ctx context.Context) (Codes, error) {
 			return c, err
 		}
 	}
-	for _, account := range []string{"chen", "lin"} {
+	for _, account := range d.residents() {
 		resident, err := signIn(ctx, api, account)
 		if err != nil {
 			return c, err
@@ -46,6 +46,16 @@ func (d *Demo) Codes(ctx context.Context) (Codes, error) {
 		}
 	}
 	return c, nil
+}
+
+// residents are the accounts of people who live in the building.
+func (d *Demo) residents() (subjects []string) {
+	for _, a := range Accounts(d.Name) {
+		if strings.Contains(a.Note, "resident") {
+			subjects = append(subjects, a.Subject)
+		}
+	}
+	return subjects
 }
 
 // Welcome is what the demo prints when it is ready to be played with. The page it names shows the same codes.
