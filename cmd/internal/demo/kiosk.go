@@ -51,7 +51,7 @@ func (v *visitor) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, errandLimit, fmt.Errorf("%w after %v", errGaveUp, errandLimit))
 	defer cancel()
-	if err := v.begin(ctx); err != nil {
+	if err := v.bear(ctx, v.begin(ctx)); err != nil {
 		return err
 	}
 	for last := ""; ; {
@@ -60,11 +60,7 @@ func (v *visitor) run(ctx context.Context) error {
 			return errors.Join(err, context.Cause(ctx))
 		}
 		over, err := v.step(ctx, now)
-		var refused refusedTouch
-		if errors.As(err, &refused) && refused.code < http.StatusInternalServerError {
-			err = v.wait(ctx, refused)
-		}
-		if err != nil {
+		if err = v.bear(ctx, err); err != nil {
 			return fmt.Errorf("on screen %s %s (before: %s): %w", now["screen"], now["phase"], last, err)
 		}
 		if over {
@@ -78,8 +74,13 @@ func (v *visitor) run(ctx context.Context) error {
 	}
 }
 
-// wait waits as the screen asks: a lock is opened six times a minute at most, and a screen may have changed meanwhile.
-func (v *visitor) wait(ctx context.Context, refused refusedTouch) error {
+// bear takes a touch that was refused as a person does: a lock is opened six times a minute at most, and a screen may have
+// changed meanwhile. The screen says how to go on.
+func (v *visitor) bear(ctx context.Context, err error) error {
+	var refused refusedTouch
+	if !errors.As(err, &refused) || refused.code >= http.StatusInternalServerError {
+		return err
+	}
 	d := look
 	if refused.code == http.StatusTooManyRequests {
 		d = 5 * time.Second
