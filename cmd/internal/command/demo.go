@@ -100,6 +100,9 @@ func demoSoak(data *string, look fs.FS, ready string) *cobra.Command {
 			if o.Dir = *data; !c.Flags().Changed("data") {
 				o.Dir = "build/soak"
 			}
+			if o.Sweep == 0 && (o.Name == "small" || o.Name == "tower") { // which are read once an hour
+				o.Sweep = 30 * time.Second
+			}
 			var err error
 			if o.Ports, err = demo.FreePorts(); err != nil {
 				return err

@@ -13,11 +13,10 @@ import (
 
 // openings compares what people asked for, what the gateway meant to do, and what physically happened.
 type openings struct {
-	Asked   int   `json:"asked"`
-	Intents int   `json:"intents"`
-	Pulses  int   `json:"pulses"`
-	Opened  int   `json:"opened"`
-	Waits   waits `json:"waits_ms"` // from the commit of the intent until its frame was written
+	Asked   int `json:"asked"`
+	Intents int `json:"intents"`
+	Pulses  int `json:"pulses"`
+	Opened  int `json:"opened"`
 }
 
 // waits are the middle and the worst of some times, in milliseconds.
@@ -84,8 +83,14 @@ func (s *soak) judge(ctx context.Context) (Soaked, error) {
 		func() (err error) { found.Lockers, err = s.lockers(events, b); return err },
 		func() (err error) { found.Doors, err = s.entrances(events, b); return err },
 		func() (err error) { found.Readings, err = s.readings(events); return err },
-		func() (err error) { found.Lines, err = s.lines(ctx); return err },
+		func() (err error) { found.Lines, err = s.lines(ctx, events); return err },
 		func() error { return s.devices(ctx, events) },
+		func() (err error) {
+			if s.d.Faults != "" {
+				found.Nightmare, err = s.explain(ctx, events)
+			}
+			return err
+		},
 	} {
 		if err := judge(); err != nil {
 			return Soaked{}, err
@@ -133,7 +138,6 @@ func (s *soak) told(ctx context.Context) (events []told, err error) {
 func (s *soak) lockers(events []told, b buildingState) (o openings, err error) {
 	intents, pulsed := map[compartment][]time.Time{}, map[string]int{}
 	kiosk, desk := map[int]int{}, map[compartment]int{}
-	var delays []time.Duration
 	for _, e := range events {
 		switch e.Type {
 		case wire.UnlockIntended:
@@ -161,10 +165,8 @@ func (s *soak) lockers(events []told, b buildingState) (o openings, err error) {
 			if pulsed[evidence.Intent]++; pulsed[evidence.Intent] > 1 {
 				s.amiss("intent %s has two outcomes", evidence.Intent)
 			}
-			delays = append(delays, time.Duration(evidence.Waited)*time.Microsecond)
 		}
 	}
-	o.Waits = waitsOf(delays)
 	for n, asked := range s.kiosk {
 		if o.Asked += asked; kiosk[n] != asked {
 			s.amiss("doors %d: %d openings asked for at the kiosk, %d intents", n, asked, kiosk[n])
@@ -212,21 +214,12 @@ func (s *soak) perLock(intents map[compartment][]time.Time, b buildingState, o *
 // entrances compares the openings of facilities' doors.
 func (s *soak) entrances(events []told, b buildingState) (o openings, err error) {
 	intents := map[string]int{}
-	var delays []time.Duration
 	for _, e := range events {
-		switch e.Type {
-		case wire.DoorOpening:
+		if e.Type == wire.DoorOpening {
 			intents[e.id()]++
 			o.Intents++
-		case wire.DoorOpened, wire.DoorUnopened, wire.DoorUnknown:
-			passage, err := data[wire.Passage](e)
-			if err != nil {
-				return o, err
-			}
-			delays = append(delays, time.Duration(passage.Waited)*time.Microsecond)
 		}
 	}
-	o.Waits = waitsOf(delays)
 	for _, id := range s.doorIDs() {
 		asked, d := s.entrance[id], b.door(id)
 		o.Asked, o.Pulses, o.Opened = o.Asked+asked, o.Pulses+d.Counts.Releases, o.Opened+d.Counts.Openings
@@ -308,7 +301,7 @@ func (s *soak) schedule(begun []int64) {
 	}
 }
 
-// devices sees that nobody was silent in a sound building, and explains who was in a nightmare.
+// devices sees that nobody was silent in a sound building.
 func (s *soak) devices(ctx context.Context, events []told) error {
 	if s.d.Faults != "" {
 		return nil
@@ -345,14 +338,19 @@ type openingTime struct {
 	Count    int     `json:"count"`
 	Usual    float64 `json:"usual"`
 	Worst    float64 `json:"worst"` // a second opening at the same moment, and a supply that is in use, are waited for
+	Logged   waits   `json:"logged"`
 	Computed float64 `json:"computed"`
 	IfSilent float64 `json:"computed_if_silent"`
 }
 
 // lines puts what health measured beside what was computed. In a sound building the usual wait of an opening is not longer
 // than computed, and everybody is polled as often as is wanted.
-func (s *soak) lines(ctx context.Context) (all []lineFound, err error) {
+func (s *soak) lines(ctx context.Context, events []told) (all []lineFound, err error) {
 	h, err := s.health(ctx)
+	if err != nil {
+		return nil, err
+	}
+	delays, err := s.delays(events)
 	if err != nil {
 		return nil, err
 	}
@@ -365,15 +363,35 @@ func (s *soak) lines(ctx context.Context) (all []lineFound, err error) {
 			}
 		}
 		if o := l.Openings; o != nil {
-			f.Opening = &openingTime{o.Count, o.Usual, o.Worst, o.Computed, o.IfSilent}
-			if s.d.Faults == "" && o.Usual > o.Computed {
-				s.amiss("line %s: openings usually wait %.0f ms, and %.0f at most were computed", l.Name, o.Usual, o.Computed)
+			w := waitsOf(delays[l.Name])
+			f.Opening = &openingTime{o.Count, o.Usual, o.Worst, w, o.Computed, o.IfSilent}
+			if s.d.Faults == "" && w.P50 > o.Computed {
+				s.amiss("line %s: half of all openings wait for more than %.0f ms, and %.0f at most were computed", l.Name, w.P50, o.Computed)
 			}
 		}
 		if s.d.Faults == "" && f.Every > 1.1*f.Wanted {
 			s.amiss("line %s: a device is polled every %.0f ms; want %.0f", l.Name, f.Every, f.Wanted)
 		}
 		all = append(all, f)
+	}
+	return all, nil
+}
+
+// delays are how long openings waited for their frame, by line, as the log has them.
+func (s *soak) delays(events []told) (map[string][]time.Duration, error) {
+	all := map[string][]time.Duration{}
+	for _, e := range events {
+		switch e.Type {
+		case wire.UnlockOpened, wire.UnlockFailed, wire.UnlockUnknown, wire.DoorOpened, wire.DoorUnopened, wire.DoorUnknown:
+			evidence, err := data[struct {
+				Waited int64 `json:"waited"`
+			}](e)
+			if err != nil {
+				return nil, err
+			}
+			line := s.lineOf(e.Subject)
+			all[line] = append(all[line], time.Duration(evidence.Waited)*time.Microsecond)
+		}
 	}
 	return all, nil
 }
@@ -403,6 +421,3 @@ func (s *soak) onLines() (on map[string]string, wanted map[string]float64) {
 	}
 	return on, wanted
 }
-
-// explained is what became of a nightmare's alarms.
-type explained struct{}

@@ -42,7 +42,7 @@ const (
 // A week of the tower, or as long as -long says: every meter swept each hour, and each reading what its registers showed;
 // parcels, audits and facility doors all day, and each opening one that was asked for.
 // invariants 2 and 5
-func TestTheTowerLives(t *testing.T) { lives(t, "demo", *long) }
+func TestTheTowerLives(t *testing.T) { lives(t, "tower", *long) }
 
 func lives(t *testing.T, name string, long time.Duration) {
 	path := filepath.Join(t.TempDir(), "gateway.db")
