@@ -13,16 +13,25 @@ PACKAGES := gcc libc6-dev postgresql mbpoll socat libmodbus-dev python3-pymodbus
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour test race fuzz soak bench lint build dist deps
+.PHONY: help demo tour tower nightmare week test race fuzz soak bench lint build dist deps
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## a building to play with: lockers, gateway, broker and cloud, all on this machine
 	go run ./cmd/lobby-demo
 
 tour: ## the demo plays a building's whole life by itself and checks each step (90 s)
 	go run ./cmd/lobby-demo tour
+
+tower: ## ten minutes of a busy day in the tower, in real wire time, and everything compared: docs/soak.md
+	go run ./cmd/lobby-demo soak --building tower --for 10m
+
+nightmare: ## the same where everything fails that can: every alarm explained, nothing wrong accepted
+	go run ./cmd/lobby-demo soak --building nightmare --for 10m
+
+week: ## a week of the tower by its own clock: every reading, every opening (20 min)
+	go test ./cmd/internal/town -run TestTheTowerLives -v -timeout 90m -long 168h
 
 test: deps lint race tour fuzz ## all tests: real pty, broker, SQLite and PostgreSQL; lint; the tour; 10 s of each fuzz target
 
@@ -32,7 +41,7 @@ race: deps
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	go run ./cmd/internal/fuzzall -time $(FUZZTIME) ./...
 
-soak: deps ## the tour twenty times, fifty more with seeds that choose when faults strike, then every fuzz target for five minutes
+soak: deps tower nightmare week ## these three, the tour twenty times, fifty more with seeds that choose when faults strike, then every fuzz target for five minutes
 	mkdir -p build; for s in $$(yes 0 | head -20) $$(seq 50); do go run ./cmd/lobby-demo tour --seed $$s >build/tour.log 2>&1 || { cat build/tour.log; echo "seed $$s"; exit 1; }; done; rm -f build/tour.log
 	$(MAKE) fuzz FUZZTIME=5m
 
