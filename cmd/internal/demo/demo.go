@@ -219,6 +219,9 @@ func (d *Demo) processes(api string) {
 	in := func(name ...string) string { return filepath.Join(append([]string{d.Dir}, name...)...) }
 	d.Building = NewProcess(in("log"), "building", "sim", "building", in("building-"+d.Name+".yaml"),
 		"--dir", in("tty"), "--listen", local(d.Ports.Building))
+	if d.Faults != "" {
+		d.Building.args = append(d.Building.args, "--faults", d.Faults)
+	}
 	d.Cloud = NewProcess(in("log"), "cloud", "cloud", "serve", "--data", in("cloud"), "--listen", local(d.Ports.API),
 		"--external-url", api, "--broker-listen", local(d.Ports.Broker), "--metrics-listen", local(d.Ports.CloudMetrics),
 		"--broker-cert", in("pki", "server-broker.pem"), "--broker-key", in("pki", "server-broker.key"), "--client-ca", in("pki", "ca.pem"),

@@ -3,7 +3,9 @@ package demo
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,7 +29,7 @@ func (d *Demo) files() error {
 	)...); err != nil {
 		return err
 	}
-	if err := d.seeded(); err != nil {
+	if err := errors.Join(d.seeded(), d.scripted()); err != nil {
 		return err
 	}
 	if d.CA, err = pki.Open(filepath.Join(d.Dir, "pki"), time.Now); err != nil {
@@ -52,6 +54,16 @@ func (d *Demo) hasNeighbour() bool { return d.Name == Buildings()[0] }
 // ports are the devices on TCP: where the ready files have them, and where they are here.
 func (d *Demo) ports() []string {
 	return []string{"127.0.0.1:8502", local(d.Ports.Meters), "127.0.0.1:8503", local(d.Ports.Converter)}
+}
+
+// scripted copies the building's fault script, if it has one.
+func (d *Demo) scripted() error {
+	name := "faults-" + d.Name + ".yaml"
+	if _, err := fs.Stat(configs.FS, name); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	d.Faults = filepath.Join(d.Dir, name)
+	return d.copyFiles(d.Dir, []string{name})
 }
 
 // seeded puts the demo's seed into the building's file, unless it keeps its own.
