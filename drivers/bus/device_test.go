@@ -256,6 +256,10 @@ func TestRestIsForPollsAlone(t *testing.T) {
 			}
 		}
 		kill()
+		for time.Until(r.Stats().Devices["m"].NextProbe) < 5*time.Second {
+			time.Sleep(100 * ms)
+			_, _ = r.Do(t.Context(), ask('m', Polling))
+		}
 		far.Close()
 		synctest.Wait()
 		time.Sleep(time.Second)
@@ -263,6 +267,42 @@ func TestRestIsForPollsAlone(t *testing.T) {
 		serve(<-r.far, answer)
 		if _, err := r.Do(t.Context(), ask('m', Polling)); err != nil {
 			t.Errorf("Do() after the port was opened again = %v", err)
+		}
+	})
+}
+
+// However many polls of a dead device wait when its probe is due, one is sent.
+func TestOneProbeAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{})
+		serve(<-r.far, func(req []byte, w io.Writer) {
+			if req[1] != 's' {
+				time.Sleep(50 * ms)
+				echoNumber(req, w)
+			}
+		})
+		for range deadAfter {
+			_, _ = r.Do(t.Context(), ask('s', Polling))
+		}
+		time.Sleep(probeMin + time.Second)
+		go func() { _, _ = r.Do(t.Context(), ask('x', Polling)) }()
+		time.Sleep(20 * ms) // the line is held now, so that all of them wait
+		const polls = 5
+		resting := make(chan bool)
+		for range polls {
+			go func() {
+				_, err := r.Do(t.Context(), ask('s', Polling))
+				resting <- errors.Is(err, ErrResting)
+			}()
+		}
+		rested := 0
+		for range polls {
+			if <-resting {
+				rested++
+			}
+		}
+		if rested != polls-1 || r.Stats().Devices["s"].Transactions != deadAfter+1 {
+			t.Errorf("%d of %d polls were not sent, %d in all were; want one", rested, polls, r.Stats().Devices["s"].Transactions)
 		}
 	})
 }

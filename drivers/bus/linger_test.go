@@ -138,6 +138,50 @@ func TestSeveralAreOwed(t *testing.T) {
 	})
 }
 
+// invariant 8: after an actuation went ahead, another may too, but not one that asks who owes an answer, nor one that does not
+// say whom it asks.
+func TestWhoOwesIsWaitedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{})
+		first := true
+		serve(<-r.far, func(req []byte, w io.Writer) {
+			if req[1] == 's' && first {
+				first = false
+				return
+			}
+			echoNumber(req, w)
+		})
+		start := time.Now()
+		go func() { _, _ = r.Do(t.Context(), ask('s', Polling)) }()
+		time.Sleep(400 * time.Millisecond)
+		if _, err := r.Do(t.Context(), ask('u', Actuation)); err != nil {
+			t.Fatal(err)
+		}
+		unnamed := ask('n', Actuation)
+		unnamed.Source = ""
+		done := make(chan struct{})
+		for _, c := range []struct {
+			req         Request
+			least, most time.Duration
+		}{
+			{ask('s', Actuation), time.Second, 1100 * time.Millisecond}, {unnamed, time.Second, 1100 * time.Millisecond},
+			{ask('v', Actuation), 400 * time.Millisecond, 500 * time.Millisecond},
+		} {
+			go func() {
+				a, err := r.Do(t.Context(), c.req)
+				if at := a.Sent.Sub(start); err != nil || at < c.least || at > c.most {
+					t.Errorf("%q of %q was sent at %v, %v; want %v to %v", c.req.Frame, c.req.Source, at, err, c.least, c.most)
+				}
+				done <- struct{}{}
+			}()
+			synctest.Wait()
+		}
+		for range 3 {
+			<-done
+		}
+	})
+}
+
 // A connection on which an actuation went ahead is renewed when nothing is owed any more, and not before.
 func TestPreemptedConnectionIsRenewedAfterTheQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
