@@ -147,3 +147,62 @@ func TestStop(t *testing.T) {
 		}
 	})
 }
+
+// invariant 8: a device that babbles when it is asked delays the others by at most one poll cycle, and soon not at all.
+func TestBabblerAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const cycle = time.Second
+		r := newRig(t, Config{})
+		serve(<-r.far, func(req []byte, w io.Writer) {
+			if req[1] != 'b' {
+				echoNumber(req, w)
+				return
+			}
+			go func() {
+				for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+					if _, err := io.WriteString(w, "xax"); err != nil {
+						return
+					}
+				}
+			}()
+		})
+		polls := func(n byte, sent func(time.Time)) (stop func()) {
+			ended, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				for {
+					next := time.Now().Add(cycle)
+					if a, _ := r.Do(t.Context(), ask(n, Polling)); !a.Sent.IsZero() {
+						sent(a.Sent)
+					}
+					select {
+					case <-time.After(time.Until(next)):
+					case <-ended:
+						return
+					}
+				}
+			}()
+			return func() { close(ended); <-stopped }
+		}
+		asked := 0
+		stopB := polls('b', func(time.Time) { asked++ })
+		var last time.Time
+		worst, lately := time.Duration(0), 0
+		start := time.Now()
+		stopA := polls('a', func(at time.Time) {
+			if since := at.Sub(last); !last.IsZero() {
+				worst = max(worst, since)
+				if at.Sub(start) > 4*time.Minute {
+					lately++
+				}
+			}
+			last = at
+		})
+		time.Sleep(5 * time.Minute)
+		stopA()
+		stopB()
+		if worst > 2*cycle || lately < 57 || asked < deadAfter {
+			t.Errorf("polls were up to %v apart, %d in the last minute; want at most %v, 57; the babbler was asked %d times", worst, lately, 2*cycle, asked)
+		}
+	})
+}
