@@ -65,6 +65,9 @@ func (t *terminal) ask(ctx context.Context, m text, args ...any) (string, error)
 		t.flush()
 	}
 	fmt.Fprintf(t.out, m[t.lang]+" ", args...)
+	if ctx.Err() != nil {
+		return "", ErrLeft
+	}
 	select {
 	case t.want <- struct{}{}:
 	case <-ctx.Done():
