@@ -45,7 +45,7 @@ func Commission(ctx context.Context, o Commissioning) (err error) {
 	if err != nil {
 		return err
 	}
-	if f, bad := checkPort(plan.Config, plan.Line); bad {
+	if f, bad := checkPort(plan.Places, plan.Line); bad {
 		return f
 	}
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {

@@ -22,6 +22,7 @@ var ErrPlan = errors.New("bank cannot be commissioned")
 // Plan is one bank as its configuration describes it before commissioning.
 type Plan struct {
 	Config config.Config // with this bank in it, whatever was missing
+	Places config.Config // as the file has it: where things stand in it
 	Locker config.Locker // its closed_bit and locks count for nothing unless Proven
 	Line   config.Line
 	Proven bool // the file said closed_bit, and which lock each door has: the bank may have been in service
@@ -50,11 +51,11 @@ func Read(path, bank string) (Plan, []config.Fault, error) {
 
 // read is Read for a file already read.
 func read(file string, text []byte, bank string) (Plan, []config.Fault, error) {
-	_, faults, err := config.Parse(file, text)
+	c, faults, err := config.Parse(file, text)
 	if err != nil {
 		return Plan{}, nil, err
 	}
-	p := Plan{file: file, text: text}
+	p := Plan{Places: c, file: file, text: text}
 	line, err := p.find(bank)
 	if err != nil {
 		return Plan{}, nil, err

@@ -26,6 +26,8 @@ type progress struct {
 	Wiring string  `json:"wiring"` // what it was learnt of: of another bank, or boards changed since, it says nothing
 	Found  []found `json:"found"`  // in the order in which they were learnt
 
+	Skipped []int `json:"skipped,omitempty"` // locks that are walked again only if a door is missing in the end
+
 	path string
 }
 
@@ -90,6 +92,12 @@ func (p *progress) forget(lock int) error {
 // learn adds a lock.
 func (p *progress) learn(f found) error {
 	p.Found = append(p.Found, f)
+	return p.save()
+}
+
+// skip leaves a lock for the end.
+func (p *progress) skip(lock int) error {
+	p.Skipped = append(p.Skipped, lock)
 	return p.save()
 }
 

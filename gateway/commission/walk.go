@@ -18,7 +18,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
-// Bounds of a walk.
+// Bounds and waits of a walk.
 const (
 	maxPulses = 6                      // of one lock in a minute, as for everybody
 	fresh     = 10 * time.Second       // an Enter opens a lock so long after it was pressed, and no later
@@ -63,8 +63,7 @@ type walk struct {
 	term     *terminal
 	journal  journal
 	progress progress
-	skipped  map[int]bool // locks that are not walked before all others are
-	kept     map[int]int  // locks of doors that are to stay shut → the door
+	kept     map[int]int // locks of doors that are to stay shut → the door
 	pulses   map[int][]time.Time
 }
 
@@ -74,7 +73,7 @@ func Run(ctx context.Context, p Plan, d Deps, o Options) error {
 	w := &walk{
 		plan: p, deps: d, options: o, term: newTerminal(d.In, d.Out, o.Lang, d.Flush),
 		journal: journal{d.Store, d.Clock, p.Locker.Bank},
-		skipped: map[int]bool{}, kept: map[int]int{}, pulses: map[int][]time.Time{},
+		kept:    map[int]int{}, pulses: map[int][]time.Time{},
 	}
 	defer w.term.close()
 	err := w.begin(ctx)
@@ -99,7 +98,7 @@ func (w *walk) begin(ctx context.Context) error {
 		w.term.say(otherWiring)
 	}
 	if w.options.Again {
-		w.progress.Found = nil
+		w.progress.Found, w.progress.Skipped = nil, nil
 	}
 	if w.options.Sensors { // what was learnt without a hand inside is walked again
 		w.progress.Found = slices.DeleteFunc(w.progress.Found, func(f found) bool { return f.Item == nil })
@@ -176,7 +175,7 @@ func (w *walk) all(ctx context.Context) error {
 		if _, err := w.term.ask(ctx, missing, list(doors)); err != nil {
 			return err
 		}
-		w.skipped = map[int]bool{}
+		w.progress.Skipped = nil
 	}
 }
 
@@ -196,7 +195,7 @@ func (w *walk) next() int {
 	}
 	for lock := 1; lock <= w.deps.Bench.Locks(); lock++ {
 		_, known := w.progress.lock(lock)
-		if _, shut := w.kept[lock]; !known && !shut && !w.skipped[lock] {
+		if _, shut := w.kept[lock]; !known && !shut && !slices.Contains(w.progress.Skipped, lock) {
 			return lock
 		}
 	}
@@ -222,8 +221,7 @@ func (w *walk) lock(ctx context.Context, lock int) error {
 		case err != nil:
 			return err
 		case answer == "s":
-			w.skipped[lock] = true
-			return nil
+			return w.progress.skip(lock)
 		case open || answer != "" || !w.room(lock):
 			continue
 		}
@@ -308,9 +306,11 @@ func (w *walk) explain(lock int, seen verdict, changed []int) {
 // learn asks which door a lock has opened, sees it closed again, and keeps it.
 func (w *walk) learn(ctx context.Context, lock int, before []kerong.Raw) error {
 	door, err := w.whichDoor(ctx)
-	if err != nil || door == 0 {
-		w.skipped[lock] = true
+	if err != nil {
 		return err
+	}
+	if door == 0 {
+		return w.progress.skip(lock)
 	}
 	f := found{Lock: lock, Door: door, Closed: bit(before[lock-1])}
 	if w.options.Sensors {
@@ -318,9 +318,12 @@ func (w *walk) learn(ctx context.Context, lock int, before []kerong.Raw) error {
 			return err
 		}
 	}
-	if shut, err := w.shut(ctx, f); err != nil || !shut {
-		w.skipped[lock] = true
+	shut, err := w.shut(ctx, f)
+	if err != nil {
 		return err
+	}
+	if !shut {
+		return w.progress.skip(lock)
 	}
 	if err := w.progress.learn(f); err != nil {
 		return err
