@@ -3,6 +3,7 @@ package building
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,6 +113,31 @@ func actionOf(k Kind, name string) (Action, error) {
 		}
 	}
 	return Action{}, fmt.Errorf("%w: %q: use %s", ErrAction, name, oneOf(names))
+}
+
+// Options is how to give the action's options: "ms, 0 to 10000, and perhaps rate, 0 to 1".
+func (a Action) Options() string {
+	var must, may []string
+	for _, opt := range a.Takes {
+		if opt.Must {
+			must = append(must, opt.String())
+		} else {
+			may = append(may, "perhaps "+opt.String())
+		}
+	}
+	return strings.Join(append(must, may...), ", and ")
+}
+
+// EndedBy is how a fault is ended: "drop, rate 0". It is empty for what is done once.
+func (a Action) EndedBy() string {
+	if !a.Fault {
+		return ""
+	}
+	out, fields := a.Undo, a.Off.Fields()
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		out += ", " + name + " " + fields[name]
+	}
+	return out
 }
 
 // check refuses options that the action does not take, that are out of range, or that are missing.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,8 +30,24 @@ func Sim(version string, look fs.FS) *cobra.Command {
 		Short:   "Simulated devices to run Lobby against, with every fault one click away",
 		Version: version,
 	}
-	root.AddCommand(simBuilding(look))
+	root.AddCommand(simBuilding(look), simActions())
 	return root
+}
+
+func simActions() *cobra.Command {
+	return &cobra.Command{
+		Use:   "actions",
+		Short: "Print what can be done to a building by API, page and fault script",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			out := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(out, "OF\tACTION\tWHAT\tOPTIONS\tENDED BY")
+			for _, a := range building.Actions() {
+				fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", a.Kind, a.Name, a.EN, a.Options(), a.EndedBy())
+			}
+			return out.Flush()
+		},
+	}
 }
 
 func simBuilding(look fs.FS) *cobra.Command {
