@@ -223,6 +223,8 @@ type Switch struct {
 	Action Action
 	On     bool
 	Now    Options // of a fault that is on: how it is
+
+	of string // of a fault that is on and shared: what it is of
 }
 
 // Press is what one press does: it ends a fault that is on, and does what is not with the usual options.
@@ -301,23 +303,42 @@ func (x subject) switches(all []Action) (out []Switch) {
 	return out
 }
 
-// FaultsOn is the number of faults that are switched on; those that targets share count once.
-func (s State) FaultsOn() int {
-	n, all, shared := 0, Actions(), map[string]bool{}
-	for _, x := range s.subjects() {
-		for _, w := range x.switches(all) {
-			if !w.On {
-				continue
-			}
-			if w.Action.shared != nil {
-				of := w.Action.Name + " of " + w.Action.shared(x)
-				if shared[of] {
-					continue
-				}
-				shared[of] = true
-			}
-			n++
+// On are all faults that are switched on, target by target; one that several targets share is there for each.
+func (s State) On() (out []Switch) {
+	byKind := map[Kind][]Action{}
+	for _, a := range Actions() {
+		if a.now != nil {
+			byKind[a.Kind] = append(byKind[a.Kind], a)
 		}
 	}
-	return n
+	for _, x := range s.subjects() {
+		for _, a := range byKind[x.Kind] {
+			if a.fits != nil && !a.fits(x) {
+				continue
+			}
+			if o := a.now(x); o != nil {
+				w := Switch{Target: x.Target, Action: a, On: true, Now: *o}
+				if a.shared != nil {
+					w.of = a.Name + " of " + a.shared(x)
+				}
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// FaultsOn is the number of faults that are switched on; those that targets share count once.
+func (s State) FaultsOn() int { return len(once(s.On())) }
+
+// once leaves one of each fault that targets share.
+func once(all []Switch) (out []Switch) {
+	seen := map[string]bool{}
+	for _, w := range all {
+		if w.of == "" || !seen[w.of] {
+			out = append(out, w)
+		}
+		seen[w.of] = true
+	}
+	return out
 }

@@ -1,16 +1,21 @@
 package building
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
 )
 
+// bankView is the front of a bank.
 type bankView struct {
 	BankState
-	Baud    int
+	Title   string
+	Facts   string
+	Href    string
+	Picked  bool
 	Columns [][]doorView
-	Picked  *pickedView
+	Boards  []boardView
 }
 
 type doorView struct {
@@ -19,14 +24,18 @@ type doorView struct {
 	Item, Picked                  bool
 }
 
-type pickedView struct {
-	Lock    int
-	Facts   string
-	Actions []actionView
+// boardView is a board of a bank, to be picked.
+type boardView struct {
+	filterView
+	Icon, Trouble string // empty: it is fine
 }
 
 func (k *bank) view(c choice, s BankState) bankView {
-	v := bankView{BankState: s, Baud: k.on.Baud}
+	at := Target{Kind: Banks, Name: k.Name}
+	v := bankView{
+		BankState: s, Title: fmt.Sprintf(c.word("%s 棟包裹櫃", "Bank %s"), k.Name), Href: c.picking(at), Picked: c.Pick == at.path(),
+		Facts: strings.Join([]string{fmt.Sprintf(c.word("%d 門", "%d doors"), len(s.Locks)), k.Line, k.on.format().String()}, " · "),
+	}
 	for _, column := range k.cells {
 		var doors []doorView
 		for _, cell := range column {
@@ -34,18 +43,35 @@ func (k *bank) view(c choice, s BankState) bankView {
 			if cell.Lock > 0 {
 				d = k.door(c, cell, s.Locks[cell.Lock-1])
 			}
-			if d.Picked {
-				v.Picked = picked(c, k.Name, s.Locks[cell.Lock-1])
-			}
 			doors = append(doors, d)
 		}
 		v.Columns = append(v.Columns, doors)
+	}
+	for _, board := range s.Boards {
+		v.Boards = append(v.Boards, newBoardView(c, k.Name, board))
+	}
+	return v
+}
+
+func newBoardView(c choice, bank string, s BoardState) boardView {
+	at := Target{Boards, bank, s.Address}
+	v := boardView{filterView: filterView{
+		ID: fmt.Sprintf("board-%s-%d", bank, s.Address), Word: fmt.Sprintf(c.word("%d 號板", "Board %d"), s.Address), Href: c.picking(at), On: c.Pick == at.path(),
+	}}
+	switch {
+	case s.Resets:
+		v.Icon, v.Trouble = "refresh", c.word("重新開機", "restarts")
+	case s.Fault == kerong.BoardMute:
+		v.Icon, v.Trouble = "mute", c.word("不回覆", "mute")
+	case s.Fault == kerong.BoardDead:
+		v.Icon, v.Trouble = "plug", c.word("沒電", "no power")
 	}
 	return v
 }
 
 func (k *bank) door(c choice, at cell, l LockState) doorView {
-	d := doorView{cell: at, Key: fmt.Sprintf("%s-%d", k.Name, at.Lock), Item: l.Item, Icon: "lock"}
+	t := Target{Locks, k.Name, at.Lock}
+	d := doorView{cell: at, Key: fmt.Sprintf("%s-%d", k.Name, at.Lock), Item: l.Item, Icon: "lock", Picked: c.Pick == t.path(), Href: c.picking(t)}
 	state := c.word("鎖上", "latched")
 	var classes []string
 	if l.Latch == "open" {
@@ -61,42 +87,10 @@ func (k *bank) door(c choice, at cell, l LockState) doorView {
 	if l.Item {
 		state += c.word("，有物品", ", something inside")
 	}
-	if d.Picked = c.Door == d.Key; d.Picked {
+	if d.Picked {
 		classes = append(classes, "is-picked")
 	}
-	d.Class, d.Href = strings.Join(classes, " "), c.with(func(c *choice) { c.Door = d.Key })
+	d.Class = strings.Join(classes, " ")
 	d.Label = fmt.Sprintf(c.word("%s %02d 號，%s", "%s %02d, %s"), k.Name, at.Lock, state)
 	return d
-}
-
-// picked is the row of buttons below the bank. What cannot be done now is disabled and says why.
-func picked(c choice, bank string, l LockState) *pickedView {
-	open := l.Door == "open"
-	v := &pickedView{Lock: l.Lock}
-	shut := c.why(!open, "門關著，先打開", "the door is closed; open it first")
-	add := func(action, class, zh, en, reason string) {
-		v.Actions = append(v.Actions, actionView{
-			ID: "do-" + action, Class: class, Word: c.word(zh, en), Why: reason,
-			Action: fmt.Sprintf("/touch/locks/%s/%d/%s%s", bank, l.Lock, action, c.query()),
-		})
-	}
-	add("close", "btn-filled", "關上", "Close", shut)
-	add("put", "", "放入", "Put in", cmp.Or(shut, c.why(l.Item, "裡面已有物品", "something is inside already")))
-	add("take", "", "取出", "Take out", cmp.Or(shut, c.why(!l.Item, "裡面沒有東西", "nothing is inside")))
-	add("open-by-key", "", "用鑰匙開", "Open by key", c.why(open, "門已經開著", "the door is open already"))
-	if l.Stuck {
-		add("unstick", "", "放開門鎖", "Free latch", "")
-	} else {
-		add("stick", "btn-danger-line", "卡住門鎖", "Jam latch", "")
-	}
-	facts := []string{fmt.Sprintf(c.word("%d 號板", "Board %d"), l.Board)}
-	if open {
-		facts = append(facts, c.word("門開著", "door open"))
-	} else {
-		facts = append(facts, c.word("門關著，要先打開才能放入或取出", "door closed: open it before you put in or take out"))
-	}
-	facts = append(facts, fmt.Sprintf(c.word("通電 %d 次", "%d pulses"), l.Pulses), fmt.Sprintf(c.word("開門 %d 次", "%d openings"), l.Openings),
-		fmt.Sprintf(c.word("用鑰匙 %d 次", "%d by key"), l.KeyOpenings))
-	v.Facts = strings.Join(facts, " · ")
-	return v
 }

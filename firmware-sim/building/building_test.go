@@ -280,8 +280,8 @@ func TestReplugUnderAnotherName(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	r := start(t, small)
-	res, zh := r.do("GET", "/?door=A-2", "")
-	for _, want := range []string{"模擬建築", "A 棟包裹櫃", "實體開門", "用鑰匙開", "卡住門鎖", "線上紀錄", `lang="zh-TW"`, `id="door-A-3"`, "is-picked"} {
+	res, zh := r.do("GET", "/?pick=locks/A/2", "")
+	for _, want := range []string{"模擬建築", "A 棟包裹櫃", "實體開門", "用鑰匙開", "門鎖卡住", "線上紀錄", `lang="zh-TW"`, `id="door-A-3"`, "is-picked"} {
 		if !strings.Contains(zh, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -311,8 +311,8 @@ func TestFormsWithAndWithoutScript(t *testing.T) {
 	r := start(t, small)
 	form := []string{"Content-Type", "application/x-www-form-urlencoded"}
 	script := append([]string{"HX-Request", "true"}, form...)
-	res, _ := r.do("POST", "/touch/locks/A/1/open-by-key?door=A-1&lang=en", "", form...)
-	if to := res.Header.Get("Location"); res.StatusCode != 303 || to != "/?door=A-1&lang=en" {
+	res, _ := r.do("POST", "/touch/locks/A/1/open-by-key?pick=locks/A/1&lang=en", "", form...)
+	if to := res.Header.Get("Location"); res.StatusCode != 303 || to != "/?lang=en&pick=locks%2FA%2F1" {
 		t.Errorf("without a script = %d to %q; want back to the page", res.StatusCode, to)
 	}
 	res, body := r.do("POST", "/touch/locks/A/1/open-by-key", "", form...)
@@ -368,8 +368,8 @@ func (r rig) follow(path string) func() (string, string) {
 
 func TestLive(t *testing.T) {
 	r := start(t, small)
-	next := r.follow("/live?" + url.Values{"door": {"A-1"}, "lang": {"en"}}.Encode())
-	for _, want := range []string{"top", "banks", "faults", "wire"} {
+	next := r.follow("/live?" + url.Values{"pick": {"locks/A/1"}, "lang": {"en"}}.Encode())
+	for _, want := range []string{"top", "on", "banks", "panel", "facts", "lines", "wire"} {
 		if got, data := next(); got != want || len(data) < 40 {
 			t.Fatalf("event %q of %d bytes; want %s", got, len(data), want)
 		}

@@ -22,6 +22,9 @@ type Line struct {
 // Direct reports whether the devices themselves end a TCP connection: there is no serial line.
 func (l Line) Direct() bool { return l.TCP != "" && l.Baud == 0 }
 
+// isTCP reports whether it is a TCP port: of devices, or of a converter.
+func (l Line) isTCP() bool { return l.TCP != "" }
+
 // format is that of the serial line, of a converter the one behind it.
 func (l Line) format() line.Format {
 	return line.Format{Baud: l.Baud, Parity: l.Parity, StopBits: l.StopBits}

@@ -1,17 +1,37 @@
 package building
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 )
 
 const (
 	digitsShown = 8 // of a counter at least, three of them behind the point
 	decimals    = 3
+
+	wholeList  = 24 // so many meters are shown at once
+	shownEach  = 6  // of more, so many of each line
+	shownFound = 60 // of those that somebody looks for
 )
+
+// metersView is the list of meters, line by line.
+type metersView struct {
+	All    int
+	Groups []metersOfLine
+	Shown  int
+	Found  int // of those that somebody looks for; -1: nobody does
+	Few    filterView
+	Every  filterView
+	Wrong  filterView
+}
+
+// metersOfLine are the meters of one line.
+type metersOfLine struct {
+	Line, Href string
+	All, Wrong int
+	Meters     []meterView
+	Rest       filterView // all of this line; no word: they are shown
+}
 
 // meterView is one meter of the page.
 type meterView struct {
@@ -22,74 +42,80 @@ type meterView struct {
 	Label        string // the same, read aloud
 	FlowText     string
 	Trouble      string // what is wrong, instead of the flow
-	Icon         string // of Trouble
-	Facts        string
-	Toggles      []actionView
-	Actions      []actionView
-	Replace      actionView
-	NextSerial   string
-	device       device
+	Unit         string
 }
 
-func newMeterView(c choice, s MeterState, speed int) meterView {
-	key := "meter-" + s.ID
-	d := device{choice: c, kind: "meters", id: s.ID, name: s.ID, line: s.Line}
-	digits := fmt.Sprintf("%0*d", digitsShown, s.Litres)
-	point := len(digits) - decimals
-	v := meterView{
-		MeterState: s, Picked: c.Device == key, device: d, Whole: digits[:point], After: digits[point:],
-		Href:     c.with(func(c *choice) { c.Device = key; c.Faults = s.Line }),
-		Label:    fmt.Sprintf("%.3f m³", float64(s.Litres)/1000),
-		FlowText: fmt.Sprintf("%.2f m³/h", float64(s.Flow)/1000),
-		Facts: strings.Join([]string{
-			d.word("表號", "Serial") + " " + s.Serial, fmt.Sprintf(d.word("每次 %d 公升", "%d litres a count"), s.PerCount),
-			fmt.Sprintf(d.word("%d 倍速", "%d× speed"), cmp.Or(speed, 1)),
-		}, " · "),
+func newMetersView(c choice, all []MeterState, wrong map[Target][]string) metersView {
+	v := metersView{All: len(all), Found: -1}
+	looks := c.Query != "" || c.Trouble
+	if looks {
+		v.Found = 0
 	}
-	v.Icon, v.Trouble = "question", d.trouble(s.Faults.AnswerFaults)
-	if words := flagWords(c, s.Flags); v.Trouble == "" && words != "" {
-		v.Icon, v.Trouble = "triangle", words
+	at := map[string]int{}
+	for _, m := range all {
+		i, ok := at[m.Line]
+		if !ok {
+			i = len(v.Groups)
+			at[m.Line] = i
+			v.Groups = append(v.Groups, metersOfLine{Line: m.Line, Href: c.picking(Target{Kind: Lines, Name: m.Line})})
+		}
+		g := &v.Groups[i]
+		words := wrong[Target{Kind: Meters, Name: m.ID}]
+		g.All++
+		if len(words) > 0 {
+			g.Wrong++
+		}
+		found := (!c.Trouble || len(words) > 0) && m.has(c.Query)
+		if looks && found {
+			v.Found++
+		}
+		room := len(all) <= wholeList || len(g.Meters) < shownEach || c.Meters == "all" || c.Meters == m.Line
+		if found && (looks && v.Shown < shownFound || !looks && room) {
+			g.Meters = append(g.Meters, newMeterView(c, m, words))
+			v.Shown++
+		}
 	}
-	v.Toggles = d.answers(s.Faults.AnswerFaults)
-	for _, f := range meterFlags() {
-		v.Toggles = append(v.Toggles, d.toggle(f.action, f.zh, f.en, slices.Contains(s.Flags, f.flag)))
+	for i := range v.Groups {
+		g := &v.Groups[i]
+		if !looks && len(g.Meters) < g.All {
+			g.Rest = filterView{ID: "all-" + g.Line, Word: fmt.Sprintf(c.word("看全部 %d 只", "See all %d"), g.All), Href: c.with(func(c *choice) { c.Meters = g.Line })}
+		}
 	}
-	v.Actions = []actionView{
-		d.button("set", "", "倒退 1 度", "Back 1 m³", d.why(s.Litres < 1000, "還不到 1 度", "it shows less than 1 m³"), "add", "-1000"),
-		d.button("set", "", "跳 1,000 度", "Jump 1,000 m³", "", "add", "1000000"),
-	}
-	v.Actions[1].ID = "meters-jump-" + s.ID
-	v.Replace = d.button("replace", "", "換表", "Exchange meter", "")
-	n, _ := strconv.Atoi(s.Serial) // of a model without one it is 0
-	v.NextSerial = fmt.Sprintf("%08d", (n+10_000_000)%modulus)
+	v.Few = filterView{ID: "meters-few", Word: c.word("看一部分", "See a few"), Href: c.with(func(c *choice) { c.Meters, c.Query, c.Trouble = "", "", false }), On: c.Meters == "" && !looks}
+	v.Every = filterView{ID: "meters-all", Word: c.word("看全部", "See all"), Href: c.with(func(c *choice) { c.Meters, c.Query, c.Trouble = "all", "", false }), On: c.Meters == "all" && !looks}
+	v.Wrong = filterView{ID: "meters-wrong", Word: c.word("有問題的", "In trouble"), Href: c.with(func(c *choice) { c.Trouble = !c.Trouble }), On: c.Trouble}
 	return v
 }
 
-const modulus = 100_000_000 // serial numbers have eight digits
+// has reports whether part stands in the meter's id, serial number or model.
+func (s MeterState) has(part string) bool {
+	return part == "" || strings.Contains(strings.ToLower(s.ID+"\n"+s.Serial+"\n"+string(s.Profile)), strings.ToLower(part))
+}
+
+func newMeterView(c choice, s MeterState, wrong []string) meterView {
+	at := Target{Kind: Meters, Name: s.ID}
+	digits := fmt.Sprintf("%0*d", digitsShown, s.Litres)
+	point := len(digits) - decimals
+	v := meterView{
+		MeterState: s, Picked: c.Pick == at.path(), Href: c.picking(at), Whole: digits[:point], After: digits[point:], Unit: fmt.Sprint(s.Address),
+		Label: fmt.Sprintf("%.3f m³", float64(s.Litres)/1000), FlowText: fmt.Sprintf("%.2f m³/h", float64(s.Flow)/1000), Trouble: few(c, wrong),
+	}
+	if s.Channel > 0 {
+		v.Unit = fmt.Sprintf("%d.%d", s.Address, s.Channel)
+	}
+	if s.Faults.Silence && v.Trouble != "" {
+		v.Trouble = fmt.Sprintf(c.word("不回覆 %d 次", "silent %d×"), s.Faults.Unanswered)
+	}
+	return v
+}
 
 // Digits splits a part of the counter for the drawing.
 func (v meterView) Digits(part string) []string { return strings.Split(part, "") }
 
-func (v meterView) faults() []faultView {
-	return v.device.faults(v.Toggles, v.ID)
-}
-
-// meterFlag is a status bit as people see it.
-type meterFlag struct{ flag, action, zh, en string }
-
-func meterFlags() []meterFlag {
-	return []meterFlag{
-		{"leak", "leak", "漏氣", "Leak"}, {"low_battery", "low-battery", "電池低", "Low battery"},
-		{"tamper", "tamper", "外殼被動過", "Tampered with"}, {"valve_closed", "valve-closed", "閥關閉", "Valve closed"},
+// shown are the meters that the page shows.
+func (v metersView) shown() (out []meterView) {
+	for _, g := range v.Groups {
+		out = append(out, g.Meters...)
 	}
-}
-
-func flagWords(c choice, flags []string) string {
-	var out []string
-	for _, f := range meterFlags() {
-		if slices.Contains(flags, f.flag) {
-			out = append(out, c.word(f.zh, f.en))
-		}
-	}
-	return strings.Join(out, c.word("、", ", "))
+	return out
 }

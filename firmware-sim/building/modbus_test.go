@@ -228,11 +228,16 @@ func TestPageOfMetersAndDoors(t *testing.T) {
 		query        string
 		want, absent []string
 	}{
-		{"", []string{"瓦斯表", "3 只", ">KTV 室<", "健身房", "關、上鎖", "推門", `aria-label="1842.361 m³"`, "不回覆 0 次", `id="fault-meters-silence-m-2"`,
-			`id="fault-doors-silence-doors-1"`, `id="noise-meters-1"`}, []string{"包裹櫃", "實體開門", "換表", "強行打開", `id="noise-doors"`, "卡住門鎖"}},
-		{"?device=meter-m-1&faults=doors", []string{"表號 10000101", "001C 1CB9 0000 0001 1000 0101", "換表", `value="20000101"`, "倒退 1 度", `id="noise-doors"`}, []string{`id="noise-meters-1"`}},
-		{"?device=door-ktv&lang=en", []string{"contact says closed", "releases 0", "Force open", "Contact stuck open", ">KTV<", "Gas meters"}, []string{"瓦斯表", "KTV 室"}},
-		{"?device=door-gym&lang=en", []string{"no contact", "Strike jammed"}, []string{"Contact stuck"}},
+		{"", []string{"瓦斯表", "3 只", ">KTV 室<", "健身房", "關、上鎖", "推門", `aria-label="1842.361 m³"`, "不回覆 0 次", `id="on-meters-m-2-silence"`, "門 0",
+			`id="fault-lines-meters-1-noise"`, `href="/api/faults.yaml"`, "Modbus TCP", "開著的故障"}, []string{"包裹櫃", "換表", "強行打開", `id="fault-lines-doors-noise"`, "卡住門鎖", "看全部"}},
+		{"?pick=meters/m-1", []string{"表號 10000101", "0: 001C 1CB9 0000 0001 1000 0101", "換表", `value="20000101"`, "倒退 1 度", "撥到歸零前", `id="fault-meters-m-1-word-order"`, "只看 m-1"}, []string{`id="fault-lines-`}},
+		{"?pick=lines/doors", []string{`id="fault-lines-doors-noise"`, `id="fault-lines-doors-swapped"`, "線路恢復正常"}, []string{`id="fault-lines-doors-stale-tcp"`}},
+		{"?pick=lines/meters-2", []string{`id="fault-lines-meters-2-stale-tcp"`}, []string{`id="fault-lines-meters-2-swapped"`}},
+		{"?pick=doors/ktv&lang=en", []string{"contact says closed", "releases 0", "Force", "says open", ">KTV<", "Gas meters"}, []string{"瓦斯表", "KTV 室"}},
+		{"?pick=doors/gym&lang=en", []string{"no contact", "Strike jammed"}, []string{"Contact stuck"}},
+		{"?q=0102", []string{"找到 1 只", "m-2"}, []string{">m-1<", ">m-3<"}},
+		{"?trouble=1", []string{"找到 1 只", "m-2"}, []string{">m-1<"}},
+		{"?pick=meters/nobody", []string{`id="fault-lines-meters-1-noise"`}, nil},
 	}
 	for _, p := range pages {
 		res, body := r.do("GET", "/"+p.query, "")
@@ -249,7 +254,7 @@ func TestPageOfMetersAndDoors(t *testing.T) {
 				t.Errorf("/%s holds %q", p.query, never)
 			}
 		}
-		if n := strings.Count(body, `id="fault-doors-silence-doors-1"`); n != 1 {
+		if n := strings.Count(body, `id="on-doors-ktv-silence"`) + strings.Count(body, `id="on-doors-gym-silence"`); n != 1 {
 			t.Errorf("/%s shows the silence of one module %d times", p.query, n)
 		}
 	}
@@ -268,8 +273,8 @@ func TestPageOfMetersAndDoors(t *testing.T) {
 // A running counter comes in a part of its own, and the buttons beside it stay as they are.
 func TestLiveMeters(t *testing.T) {
 	r := start(t, modbusOnly)
-	next := r.follow("/live?" + url.Values{"device": {"meter-m-1"}, "lang": {"en"}}.Encode())
-	for _, want := range []string{"top", "doors", "meters", "meter-m-1", "meter-registers", "meter-m-2", "meter-m-3", "faults", "wire"} {
+	next := r.follow("/live?" + url.Values{"pick": {"meters/m-1"}, "lang": {"en"}}.Encode())
+	for _, want := range []string{"top", "on", "doors", "meters", "meter-m-1", "meter-m-2", "meter-m-3", "panel", "facts", "lines", "wire"} {
 		got, data := next()
 		if got != want {
 			t.Fatalf("event %q; want %s", got, want)
@@ -280,9 +285,9 @@ func TestLiveMeters(t *testing.T) {
 	}
 	r.do("POST", "/api/meters/m-1/set", `{"litres":1842999}`)
 	seen := map[string]bool{}
-	for !seen["meter-registers"] {
+	for !seen["facts"] {
 		event, data := next()
-		if event == "" || event == "meters" {
+		if event == "" || event == "meters" || event == "panel" {
 			t.Fatalf("event %q; want the counter alone", event)
 		}
 		if event == "meter-m-1" && !strings.Contains(data, `aria-label="1842.999 m³"`) {

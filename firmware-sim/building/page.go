@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 const (
 	maxViewers = 32 // pages kept live at once
 	liveEvery  = 250 * time.Millisecond
+	slow       = 4                // so many ticks of it for what need not be quick
 	liveAlive  = 15 * time.Second // a comment keeps an idle stream open
 
 	// Nothing from elsewhere, no script in the page itself.
@@ -43,7 +45,7 @@ func newPages() pages {
 // Handler serves the page at / and the API below /api/. look holds the shared files of all pages: look.css, icons.svg,
 // htmx.min.js and sse.js. Requests that another site's page makes are refused.
 func (b *Building) Handler(look fs.FS) http.Handler {
-	p := newPages()
+	p, g := newPages(), &glimpse{}
 	mux := http.NewServeMux()
 	b.apiRoutes(mux)
 	mux.Handle("GET /look/", http.StripPrefix("/look/", http.FileServerFS(look)))
@@ -52,10 +54,9 @@ func (b *Building) Handler(look fs.FS) http.Handler {
 		_, _ = w.Write(simCSS)
 	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		c := choose(w, r)
-		p.write(w, http.StatusOK, "page", b.view(c, time.Now()))
+		p.write(w, http.StatusOK, "page", b.view(choose(w, r), b.glance(), time.Now()))
 	})
-	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { b.live(w, r, p) })
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { b.live(w, r, p, g) })
 	touchRoutes(mux, "/touch/", b.pageTouch(p))
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,20 +65,6 @@ func (b *Building) Handler(look fs.FS) http.Handler {
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		guarded.ServeHTTP(w, r)
 	})
-}
-
-// choose reads how the page is looked at: the language stays in a cookie, the rest in the address.
-func choose(w http.ResponseWriter, r *http.Request) choice {
-	q := r.URL.Query()
-	c := choice{Lang: "zh", Door: q.Get("door"), Device: q.Get("device"), Line: q.Get("line"), Faults: q.Get("faults")}
-	if k, err := r.Cookie("lang"); err == nil && k.Value == "en" {
-		c.Lang = "en"
-	}
-	if lang := q.Get("lang"); lang == "en" || lang == "zh" {
-		c.Lang = lang
-		http.SetCookie(w, &http.Cookie{Name: "lang", Value: lang, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	}
-	return c
 }
 
 func (p pages) render(name, lang string, data any) []byte {
@@ -110,7 +97,7 @@ func (b *Building) pageTouch(p pages) http.HandlerFunc {
 			http.Redirect(w, r, "/"+c.query(), http.StatusSeeOther)
 			return
 		}
-		v := b.view(c, time.Now())
+		v := b.view(c, b.glance(), time.Now())
 		status, name := http.StatusOK, "notice"
 		if err != nil {
 			v.Problem = err.Error()
@@ -153,41 +140,68 @@ func field[T any](s string, parse func(string) (T, error)) (*T, error) {
 }
 
 // part is a piece of the page that is sent again when still, which is the piece without what runs on by itself in it, has
-// changed.
-type part struct{ name, html, still string }
+// changed, and no more often than every so many ticks.
+type part struct {
+	name  string
+	every int
+	html  func(running bool) string
+	still bool // it has nothing that runs on by itself, or is sent as it stands
+}
 
-// parts are the pieces of the page in the order in which they are sent. A meter's counter is a piece of its own beside that
-// of all meters: a person's finger must not lose a button four times a second.
+// parts are the pieces of the page in the order in which they are sent. What runs on by itself inside another piece is a
+// piece of its own: a person's finger must not lose a button four times a second.
 func (p pages) parts(v view) (out []part) {
-	render := func(template string, data any) string {
-		return strings.TrimSpace(string(p.render(template, v.Lang, data)))
+	add := func(name string, every int, still bool, template string, data func(running bool) any) {
+		out = append(out, part{name, every, func(running bool) string {
+			return strings.TrimSpace(string(p.render(template, v.Lang, data(running))))
+		}, still})
 	}
-	add := func(name, html string) {
-		if html != "" {
-			out = append(out, part{name, html, html})
-		}
+	whole := func(running bool) any { v.Running = running; return v }
+	add("top", 1, true, "top", whole)
+	add("on", 1, true, "on", whole)
+	if len(v.Banks) > 0 {
+		add("banks", 1, true, "banks", whole)
 	}
-	for _, name := range []string{"top", "banks", "doors"} {
-		add(name, render(name, v))
+	if len(v.Doors) > 0 {
+		add("doors", 1, true, "doors", whole)
 	}
-	if len(v.Meters) > 0 {
-		whole := render("meters", v)
-		v.Running = false
-		out = append(out, part{"meters", whole, render("meters", v)})
+	if v.Meters.All > 0 {
+		add("meters", slow, false, "meters", whole)
 	}
-	for _, m := range v.Meters {
-		add("meter-"+m.ID, render("reading", m))
-		if m.Picked {
-			add("meter-registers", render("registers", m))
-		}
+	each := slow
+	if v.Meters.Shown > wholeList {
+		each = 2 * slow
 	}
-	add("faults", render("faults", v))
-	add("wire", render("wire", v))
+	for _, m := range v.Meters.shown() {
+		add("meter-"+m.ID, each, true, "reading", func(bool) any { return m })
+	}
+	add("panel", 1, false, "panel", whole)
+	add("facts", slow, true, "facts", func(bool) any { return v.Panel })
+	add("lines", slow, true, "lines", whole)
+	if !v.Hold {
+		add("wire", 2, true, "entries", whole)
+	}
 	return out
 }
 
+// glimpse is the building as it stood a moment ago, which all live pages share.
+type glimpse struct {
+	mu    sync.Mutex
+	at    time.Time
+	state State
+}
+
+func (g *glimpse) of(b *Building, now time.Time) State {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.Sub(g.at) >= liveEvery/2 {
+		g.at, g.state = now, b.glance()
+	}
+	return g.state
+}
+
 // live sends each part of the page again when it has changed, until the browser leaves.
-func (b *Building) live(w http.ResponseWriter, r *http.Request, p pages) {
+func (b *Building) live(w http.ResponseWriter, r *http.Request, p pages, g *glimpse) {
 	select {
 	case b.viewers <- struct{}{}:
 		defer func() { <-b.viewers }()
@@ -202,23 +216,17 @@ func (b *Building) live(w http.ResponseWriter, r *http.Request, p pages) {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
 	last, sent := map[string]string{}, time.Now()
-	for {
-		var events strings.Builder
-		for _, part := range p.parts(b.view(c, time.Now())) {
-			if part.still == last[part.name] {
-				continue
-			}
-			last[part.name] = part.still
-			fmt.Fprintf(&events, "event: %s\ndata: %s\n\n", part.name, strings.ReplaceAll(part.html, "\n", "\ndata: "))
+	for n := 0; ; n++ {
+		now := time.Now()
+		events := changed(p.parts(b.view(c, g.of(b, now), now)), n, last)
+		if events == "" && now.Sub(sent) > liveAlive {
+			events = ": still here\n\n"
 		}
-		if events.Len() == 0 && time.Since(sent) > liveAlive {
-			events.WriteString(": still here\n\n")
-		}
-		if events.Len() > 0 {
-			if _, err := w.Write([]byte(events.String())); err != nil || out.Flush() != nil {
+		if events != "" {
+			if _, err := w.Write([]byte(events)); err != nil || out.Flush() != nil {
 				return
 			}
-			sent = time.Now()
+			sent = now
 		}
 		select {
 		case <-tick.C:
@@ -226,4 +234,24 @@ func (b *Building) live(w http.ResponseWriter, r *http.Request, p pages) {
 			return
 		}
 	}
+}
+
+// changed writes the events of the parts that are due at tick n and differ from last, which it keeps.
+func changed(parts []part, n int, last map[string]string) string {
+	var events strings.Builder
+	for _, part := range parts {
+		if n%part.every != 0 {
+			continue
+		}
+		html := part.html(part.still)
+		if old, ok := last[part.name]; ok && html == old || !ok && html == "" {
+			continue
+		}
+		last[part.name] = html
+		if !part.still {
+			html = part.html(true)
+		}
+		fmt.Fprintf(&events, "event: %s\ndata: %s\n\n", part.name, strings.ReplaceAll(html, "\n", "\ndata: "))
+	}
+	return events.String()
 }

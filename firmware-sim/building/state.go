@@ -5,6 +5,7 @@ import (
 
 	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
 	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
+	"github.com/ntpc-smart-community/lobby/firmware-sim/modbus"
 )
 
 // State is the whole building as it stands: the answer of GET /api/state.
@@ -102,12 +103,21 @@ type LineFaults struct {
 
 // State returns the building as it stands.
 func (b *Building) State() State {
+	return b.state(func(m *modbus.Meter) modbus.MeterState { return m.State() })
+}
+
+// glance is the building as it stands, without the registers of its meters.
+func (b *Building) glance() State {
+	return b.state(func(m *modbus.Meter) modbus.MeterState { return m.Glance() })
+}
+
+func (b *Building) state(meter func(*modbus.Meter) modbus.MeterState) State {
 	s := State{Name: b.cfg.Name, Seed: b.cfg.Seed, Banks: []BankState{}, Meters: []MeterState{}, Doors: []DoorState{}}
 	for _, l := range b.lines {
 		s.Lines = append(s.Lines, l.state())
 	}
 	for _, m := range b.meters {
-		s.Meters = append(s.Meters, m.state(m.sim.State()))
+		s.Meters = append(s.Meters, m.state(meter(m.sim)))
 	}
 	for _, d := range b.doors {
 		s.Doors = append(s.Doors, d.state())

@@ -1,149 +1,147 @@
 package building
 
 import (
-	"cmp"
 	"fmt"
-	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
 const (
-	shownFrames = 60
-	clock       = "15:04:05.000" // of a frame
-	headClock   = "15:04:05"     // of the page
+	headClock   = "15:04:05" // of the page
+	shownFaults = 16         // of those that are on, before "and more"
 )
-
-// choice is what the page's address says about how it is looked at.
-type choice struct {
-	Lang   string // "zh" or "en"
-	Door   string // of a bank, "A-18"; empty: none
-	Device string // "meter-m-101", "door-ktv"; empty: none
-	Line   string // of the wire log; empty: all
-	Faults string // the line whose faults are shown; empty: the first
-}
-
-func (c choice) query() string {
-	q := url.Values{"lang": {c.Lang}}
-	for name, value := range map[string]string{"door": c.Door, "device": c.Device, "line": c.Line, "faults": c.Faults} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	return "?" + q.Encode()
-}
-
-// with is the address of the page looked at in another way.
-func (c choice) with(change func(*choice)) string {
-	change(&c)
-	return "/" + c.query()
-}
-
-func (c choice) word(zh, en string) string {
-	if c.Lang == "en" {
-		return en
-	}
-	return zh
-}
-
-// why is the reason why a button cannot be pressed, or nothing.
-func (c choice) why(not bool, zh, en string) string {
-	if not {
-		return c.word(zh, en)
-	}
-	return ""
-}
 
 // view is everything that the page's templates show.
 type view struct {
 	choice
-	State      State
-	FaultsOn   int
-	Clock      string
-	Banks      []bankView
-	Meters     []meterView
-	Doors      []facilityView
-	Faults     []faultView
-	FaultsOf   string // the line whose faults are shown
-	JamHint    bool   // how a latch is jammed is worth saying
-	Lines      []lineView
-	FaultLines []filterView
-	Filters    []filterView
-	Entries    []entryView
-	Problem    string
-	Live       string
-	OtherLang  string
-	Running    bool // with what runs on by itself
+	Name      string
+	Seed      uint64
+	Clock     string
+	Faults    []faultView // that are on
+	FaultsOn  int
+	More      int // faults that are on and not shown
+	Openings  uint64
+	Physical  string // where the openings were
+	Banks     []bankView
+	Doors     []facilityView
+	Meters    metersView
+	Panel     panelView
+	Lines     []lineView
+	Filters   []filterView
+	Switches  []filterView // of the wire log
+	Entries   []entryView
+	Problem   string
+	Live      string
+	OtherLang string
+	Running   bool // with what runs on by itself
 }
 
 // actionView is one button, with what it sends.
 type actionView struct {
 	ID, Action, Class, Word string
 	Why                     string // it cannot be pressed now; empty: it can
-	On                      string // "true" or "false" of a button that stays pressed; empty: it does not
 	Fields                  map[string]string
 }
 
+// faultView is one switch.
+type faultView struct {
+	ID, Word, Detail, Where, Href, Action string
+	On                                    bool
+	Fields                                map[string]string
+}
+
+// filterView is a link that stays pressed.
 type filterView struct {
 	ID, Word, Href string
 	On             bool
 }
 
-type entryView struct {
-	At, Line, Hex, Meaning, Class string
-	ToHost, Bad                   bool
-}
-
-// view draws the building as it stands at now.
-func (b *Building) view(c choice, now time.Time) view {
-	s := b.State()
+// view draws the building, which stands as in s at now.
+func (b *Building) view(c choice, s State, now time.Time) view {
+	on := s.On()
+	shown := once(on)
 	v := view{
-		choice: c, State: s, FaultsOn: s.FaultsOn(), Clock: now.In(taipei()).Format(headClock), Live: "/live" + c.query(),
-		OtherLang: c.with(func(c *choice) { c.Lang = c.word("en", "zh") }), FaultsOf: cmp.Or(c.Faults, s.Lines[0].Name), Running: true,
+		choice: c, Name: s.Name, Seed: s.Seed, Clock: now.In(taipei()).Format(headClock), Live: "/live" + c.query(), FaultsOn: len(shown),
+		OtherLang: c.with(func(c *choice) { c.Lang = c.word("en", "zh") }), Running: true,
+	}
+	for _, w := range shown[:min(len(shown), shownFaults)] {
+		v.Faults = append(v.Faults, c.fault("on", w, s))
+	}
+	v.More = len(shown) - len(v.Faults)
+	v.counts(s)
+	wrong := map[Target][]string{}
+	for _, w := range on {
+		wrong[w.Target] = append(wrong[w.Target], c.word(w.Action.ZH, w.Action.EN))
 	}
 	for i, bank := range s.Banks {
 		v.Banks = append(v.Banks, b.banks[i].view(c, bank))
-		stuck := slices.ContainsFunc(bank.Locks, func(l LockState) bool { return l.Stuck })
-		v.JamHint = v.JamHint || bank.Line == v.FaultsOf && !stuck
-	}
-	for i, m := range s.Meters {
-		v.Meters = append(v.Meters, newMeterView(c, m, b.meters[i].Speed))
 	}
 	for _, d := range s.Doors {
-		v.Doors = append(v.Doors, newFacilityView(c, d))
+		v.Doors = append(v.Doors, newFacilityView(c, d, wrong[Target{Kind: Doors, Name: d.ID}]))
 	}
-	v.Faults = v.faults()
-	v.lines(s.Lines)
-	for _, e := range b.log.After(c.Line, 0, shownFrames) {
-		v.Entries = append(v.Entries, entryView{
-			At: e.At.In(taipei()).Format(clock), Line: e.Line, Hex: fmt.Sprintf("% X", e.Bytes), Meaning: c.word(e.Meaning.ZH, e.Meaning.EN),
-			Class: rowClass(e.Meaning.Bad, e.Meaning.Marked), ToHost: e.ToHost, Bad: e.Meaning.Bad,
-		})
-	}
-	slices.Reverse(v.Entries)
+	v.Meters = newMetersView(c, s.Meters, wrong)
+	v.Lines = b.linesView(c, s, wrong)
+	v.Panel = b.panel(c, s)
+	b.wire(&v, s)
 	return v
 }
 
-// lines puts in the lines with their plugs, and the two ways to choose among them.
-func (v *view) lines(lines []LineState) {
-	c := v.choice
-	v.Filters = []filterView{{ID: "all", Word: c.word("全部", "All"), Href: c.with(func(c *choice) { c.Line = "" }), On: c.Line == ""}}
-	for _, l := range lines {
-		action := "/touch/lines/" + l.Name + "/" + map[bool]string{true: "unplug", false: "replug"}[l.Plugged] + c.query()
-		v.Lines = append(v.Lines, lineView{LineState: l, PlugAction: action, NextLink: nextLink(l.Link), Shown: l.Name == v.FaultsOf || !l.Plugged})
-		v.Filters = append(v.Filters, filterView{ID: l.Name, Word: l.Name, Href: c.with(func(c *choice) { c.Line = l.Name }), On: c.Line == l.Name})
-		v.FaultLines = append(v.FaultLines, filterView{ID: "faults-" + l.Name, Word: l.Name, Href: c.with(func(c *choice) { c.Faults = l.Name }), On: v.FaultsOf == l.Name})
+// counts puts in what physically happened.
+func (v *view) counts(s State) {
+	var doors, forced uint64
+	for _, d := range s.Doors {
+		doors, forced = doors+d.Counts.Openings, forced+d.Counts.Forced
+	}
+	v.Openings = s.Counts.Openings + doors
+	parts := []string{}
+	add := func(there bool, zh, en string, n uint64) {
+		if there {
+			parts = append(parts, fmt.Sprintf(v.word(zh, en), n))
+		}
+	}
+	add(len(s.Banks) > 0, "櫃 %d", "lockers %d", s.Counts.Openings)
+	add(len(s.Doors) > 0, "門 %d", "doors %d", doors)
+	add(len(s.Banks) > 0, "鑰匙 %d", "by key %d", s.KeyOpenings)
+	add(s.Forced+forced > 0, "撬開 %d", "forced %d", s.Forced+forced)
+	v.Physical = strings.Join(parts, " · ")
+}
+
+// fault is a switch of a fault as it stands; from tells apart the lists in which it is drawn.
+func (c choice) fault(from string, w Switch, s State) faultView {
+	do, o := w.Press()
+	now := w.Now
+	if !w.On {
+		now = o
+	}
+	return faultView{
+		ID: strings.ReplaceAll(from+"-"+w.Target.path()+"-"+w.Action.Name, "/", "-"), Word: c.word(w.Action.ZH, w.Action.EN), Detail: c.told(now),
+		Where: c.called(w.Target, s), Href: c.picking(w.Target), Action: "/touch/" + w.Target.path() + "/" + do + c.query(), On: w.On, Fields: o.Fields(),
 	}
 }
 
-func rowClass(bad, marked bool) string {
-	switch {
-	case bad:
-		return "is-bad"
-	case marked:
-		return "is-marked"
+// told is what a fault was told, or would be.
+func (c choice) told(o Options) string {
+	var out []string
+	if o.Rate != nil {
+		out = append(out, fmt.Sprintf("%.3g%%", *o.Rate*100))
 	}
-	return ""
+	if o.MS != nil {
+		out = append(out, fmt.Sprintf("+%d ms", *o.MS))
+	}
+	if o.Litres != nil {
+		out = append(out, fmt.Sprintf("±%d L", *o.Litres))
+	}
+	if o.Baud != nil {
+		out = append(out, fmt.Sprintf("%d Bd", *o.Baud))
+	}
+	switch o.Contact {
+	case "open":
+		out = append(out, c.word("說「開」", "says open"))
+	case "closed":
+		out = append(out, c.word("說「關」", "says closed"))
+	}
+	return strings.Join(append(out, slices.DeleteFunc([]string{o.Parity}, func(s string) bool { return s == "" })...), " · ")
 }
 
 // taipei is the zone of the building's clock on the wall, wherever the simulator runs.

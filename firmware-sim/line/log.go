@@ -16,6 +16,12 @@ type Entry struct {
 	Meaning Meaning
 }
 
+// Counts are the frames of a line since the log began.
+type Counts struct {
+	Sent, Received uint64 // by the host
+	Bad            uint64 // of both: damaged
+}
+
 // Log keeps the last entries of any number of lines. It is safe for concurrent use.
 type Log struct {
 	keep int
@@ -23,6 +29,7 @@ type Log struct {
 	mu      sync.Mutex
 	last    uint64
 	entries []Entry
+	counts  map[string]Counts // by line
 	subs    map[chan struct{}]struct{}
 }
 
@@ -31,7 +38,7 @@ func NewLog(keep int) *Log {
 	if keep < 1 {
 		keep = 1000
 	}
-	return &Log{keep: keep, subs: map[chan struct{}]struct{}{}}
+	return &Log{keep: keep, subs: map[chan struct{}]struct{}{}, counts: map[string]Counts{}}
 }
 
 // Append numbers e, keeps it and wakes the subscribers. The oldest entry goes when the log is full.
@@ -40,6 +47,9 @@ func (l *Log) Append(e Entry) {
 	defer l.mu.Unlock()
 	l.last++
 	e.ID = l.last
+	c := l.counts[e.Line]
+	c.add(e)
+	l.counts[e.Line] = c
 	if len(l.entries) >= 2*l.keep { // move rarely, never hold more than twice what is asked for
 		l.entries = append(l.entries[:0], l.entries[len(l.entries)-l.keep+1:]...)
 	}
@@ -52,9 +62,33 @@ func (l *Log) Append(e Entry) {
 	}
 }
 
+func (c *Counts) add(e Entry) {
+	if e.ToHost {
+		c.Received++
+	} else {
+		c.Sent++
+	}
+	if e.Meaning.Bad {
+		c.Bad++
+	}
+}
+
+// Counts returns how many frames of a line the log has seen.
+func (l *Log) Counts(line string) Counts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts[line]
+}
+
 // After returns the newest entries of a line with an ID above after, oldest first, at most limit of them (under 1
 // means all that are kept). An empty line means every line.
 func (l *Log) After(line string, after uint64, limit int) []Entry {
+	return l.Newest(after, limit, func(e Entry) bool { return line == "" || e.Line == line })
+}
+
+// Newest returns the newest entries that match, with an ID above after, oldest first, at most limit of them (under 1 means
+// all that are kept).
+func (l *Log) Newest(after uint64, limit int, match func(Entry) bool) []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if limit < 1 || limit > l.keep {
@@ -63,7 +97,7 @@ func (l *Log) After(line string, after uint64, limit int) []Entry {
 	kept := l.entries[max(0, len(l.entries)-l.keep):]
 	var out []Entry
 	for i := len(kept) - 1; i >= 0 && len(out) < limit && kept[i].ID > after; i-- {
-		if line == "" || kept[i].Line == line {
+		if match(kept[i]) {
 			out = append(out, kept[i])
 		}
 	}
