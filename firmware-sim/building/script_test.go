@@ -325,3 +325,32 @@ func FuzzParseScript(f *testing.F) {
 		}
 	})
 }
+
+// The nightmare holds every fault of the table, and none for ever.
+func TestNightmareHasEveryFault(t *testing.T) {
+	cfg, err := Load("../../configs/building-nightmare.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := LoadScript(cfg.Faults, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, e := range s.entries {
+		there[string(e.action.Kind)+" "+e.action.Name] = true
+		if e.action.Fault && (e.every.least == 0 || e.lasts.least == 0) {
+			t.Errorf("%s of %s comes once or stays for ever", e.action.Name, e.action.Kind)
+		}
+	}
+	for _, a := range Actions() {
+		if a.Fault && !there[string(a.Kind)+" "+a.Name] {
+			t.Errorf("%s of %s is missing", a.Name, a.Kind)
+		}
+	}
+	for _, deed := range []string{"meters replace", "meters rollover", "locks force", "doors force"} {
+		if !there[deed] {
+			t.Errorf("%s is missing", deed)
+		}
+	}
+}
