@@ -10,7 +10,7 @@ const (
 	decimals    = 3
 
 	wholeList  = 24 // so many meters are shown at once
-	shownEach  = 6  // of more, so many of each line
+	shownFew   = 18 // of more, about so many, of each line as many
 	shownFound = 60 // of those that somebody looks for
 )
 
@@ -51,7 +51,7 @@ func newMetersView(c choice, all []MeterState, wrong map[Target][]string) meters
 	if looks {
 		v.Found = 0
 	}
-	at := map[string]int{}
+	at, each := map[string]int{}, shownEach(all)
 	for _, m := range all {
 		i, ok := at[m.Line]
 		if !ok {
@@ -69,7 +69,7 @@ func newMetersView(c choice, all []MeterState, wrong map[Target][]string) meters
 		if looks && found {
 			v.Found++
 		}
-		room := len(all) <= wholeList || len(g.Meters) < shownEach || c.Meters == "all" || c.Meters == m.Line
+		room := len(all) <= wholeList || len(g.Meters) < each || c.Meters == "all" || c.Meters == m.Line
 		if found && (looks && v.Shown < shownFound || !looks && room) {
 			g.Meters = append(g.Meters, newMeterView(c, m, words))
 			v.Shown++
@@ -85,6 +85,15 @@ func newMetersView(c choice, all []MeterState, wrong map[Target][]string) meters
 	v.Every = filterView{ID: "meters-all", Word: c.word("看全部", "See all"), Href: c.with(func(c *choice) { c.Meters, c.Query, c.Trouble = "all", "", false }), On: c.Meters == "all" && !looks}
 	v.Wrong = filterView{ID: "meters-wrong", Word: c.word("有問題的", "In trouble"), Href: c.with(func(c *choice) { c.Trouble = !c.Trouble }), On: c.Trouble}
 	return v
+}
+
+// shownEach is how many meters of each line are shown when they are not all.
+func shownEach(all []MeterState) int {
+	lines := map[string]bool{}
+	for _, m := range all {
+		lines[m.Line] = true
+	}
+	return max(2, shownFew/max(1, len(lines)))
 }
 
 // has reports whether part stands in the meter's id, serial number or model.
