@@ -19,6 +19,9 @@ import (
 	"github.com/ntpc-smart-community/lobby/gateway/timing"
 )
 
+// judgeFor is how long a latch is looked at after its pulse before it is called stuck.
+const judgeFor = time.Second
+
 // secureLimit is how long the outputs of doors are waited for before their line ends.
 const secureLimit = 2 * time.Second
 
@@ -248,6 +251,7 @@ func (h *hardware) devices() (all []drivers.Health) {
 // bankConfig is a bank as its driver takes it.
 func (h *hardware) bankConfig(l config.Locker) kerong.Config {
 	c := kerong.Config{Name: "locker/" + l.Bank, Pulse: l.Pulse, Sensors: l.Sensors, Supply: h.supply(l), ClosedBit: kerong.ClosedIs0}
+	c.Budget = l.Pulse + judgeFor // 1.5s with solenoids: docs/kerong.md 4
 	if *l.Closed == 1 {
 		c.ClosedBit = kerong.ClosedIs1
 	}

@@ -103,6 +103,7 @@ func TestEachFaultNamesItsPlaceAndTheRemedy(t *testing.T) {
 		{"broker without keys", "kiosk: {phone: 分機 100}", "cloud: {broker: 'tls://h:1'}", "cloud.root_key: missing; name the file"},
 		{"time", "    closed_bit: 1\n", "    closed_bit: 1\n    pulse: 5\n", `lockers[0].pulse: "5" where a time such as 500ms is wanted`},
 		{"baud of old meters", "    ports:", "    baud: 300\n    ports:", "lines[0].baud: 300 is no standard rate; use 1200, 2400"},
+		{"a line without a name", "name: a\n", "name: ''\n", "gateway.yaml:5:11: lines[0].name: 0 characters; give the line a short name, at most 40"},
 		{"parity", "    ports:", "    parity: mark\n    ports:", `gateway.yaml:6:13: lines[0].parity: "mark" is no parity; use none, even or odd`},
 		{"stop bits", "    ports:", "    stop_bits: 3\n    ports:", "gateway.yaml:6:16: lines[0].stop_bits: 3 stop bits; use 1 or 2"},
 		{"desk without keys", "kiosk: {phone: 分機 100}", "desk: {listen: '192.168.1.2:443'}", "desk: the desk needs a certificate and its key"},

@@ -6,12 +6,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ntpc-smart-community/lobby/gateway/wire"
 )
 
-// maxLines bounds a configuration: more is a typing error.
-const maxLines = 32
+// Bounds of a configuration: more is a typing error.
+const (
+	maxLines = 32
+	maxName  = 40 // characters of a line's name
+)
 
 var (
 	bauds    = []int{1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200}
@@ -101,8 +105,8 @@ func (d *decoder) lines(lines []Line) {
 	names, ports := map[string]int{}, map[string]string{}
 	for i, l := range lines {
 		at := fmt.Sprintf("lines[%d]", i)
-		if l.Name == "" {
-			d.bad(at+".name", "missing", "give the line a short name")
+		if n := utf8.RuneCountInString(l.Name); n < 1 || n > maxName {
+			d.bad(at+".name", fmt.Sprintf("%d characters", n), fmt.Sprintf("give the line a short name, at most %d characters", maxName))
 		}
 		if other, twice := names[l.Name]; twice && l.Name != "" {
 			d.bad(at+".name", fmt.Sprintf("%s is also lines[%d]", l.Name, other), "give each line a name of its own")

@@ -52,7 +52,7 @@ type building struct {
 	delivered atomic.Bool
 	full      atomic.Bool
 	forced    atomic.Pointer[string] // the newest that was told
-	private   []byte // the cloud's sealing key
+	private   []byte                 // the cloud's sealing key
 	seal      wire.Key
 	content   content
 	version   uint64
