@@ -37,6 +37,10 @@ type visitor struct {
 // errandLimit is how long a person stays at the kiosk at most: he leaves then.
 const errandLimit = 90 * time.Second
 
+// leftAlone is how long a screen has to come back to its idle one by itself: it asks after 45 s, waits 20 more, and a visit's
+// end takes a moment.
+const leftAlone = 2 * time.Minute
+
 // atDoorFor is how long one has his hands in a compartment.
 const atDoorFor = 1500 * time.Millisecond
 
@@ -46,7 +50,7 @@ var errGaveUp = errors.New("left the kiosk")
 // run does an errand. What he could not do is in spoilt; an error says that the kiosk does not do what it should.
 func (v *visitor) run(ctx context.Context) error {
 	v.left = v.units
-	if err := v.screen.home(ctx); err != nil {
+	if err := v.leave(ctx); err != nil { // whoever was there before
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, errandLimit, fmt.Errorf("%w after %v", errGaveUp, errandLimit))
@@ -64,14 +68,33 @@ func (v *visitor) run(ctx context.Context) error {
 			return fmt.Errorf("on screen %s %s (before: %s): %w", now["screen"], now["phase"], last, err)
 		}
 		if over {
-			return v.screen.home(context.WithoutCancel(ctx))
+			return v.leave(context.WithoutCancel(ctx))
 		}
 		last = now["screen"] + " " + now["phase"]
 		if err := pause(ctx, 2*look); err != nil {
 			v.spoil("left at " + last)
-			return v.screen.home(context.WithoutCancel(ctx))
+			return v.leave(context.WithoutCancel(ctx))
 		}
 	}
+}
+
+// leave ends what is on the screen. Where that is not possible a person walks away, and it ends by itself.
+func (v *visitor) leave(ctx context.Context) error {
+	err := v.screen.home(ctx)
+	if err == nil {
+		return nil
+	}
+	v.did("walks away from the kiosk", 1)
+	for began := time.Now(); time.Since(began) < leftAlone; {
+		now, lerr := v.screen.look(ctx)
+		if lerr != nil || now["screen"] == "idle" {
+			return lerr
+		}
+		if perr := pause(ctx, time.Second); perr != nil {
+			return perr
+		}
+	}
+	return fmt.Errorf("left alone for %v: %w", leftAlone, err)
 }
 
 // bear takes a touch that was refused as a person does: a lock is opened six times a minute at most, and a screen may have
@@ -156,8 +179,7 @@ func (v *visitor) step(ctx context.Context, now shown) (over bool, err error) {
 			answer = "inside"
 			v.done++
 		}
-		v.left, v.put = v.left[1:], false
-		_, err = v.touch(ctx, "/inside", "answer", answer)
+		_, err = v.settle(ctx, answer)
 	case "taken":
 		_, err = v.screen.touch(ctx, "/taken", "answer", "yes")
 	case "next":
@@ -174,6 +196,15 @@ func (v *visitor) step(ctx context.Context, now shown) (over bool, err error) {
 		err = fmt.Errorf("the screen shows %v, which nobody expects", now)
 	}
 	return false, err
+}
+
+// settle says what became of the parcel at hand. A deposit of an earlier visit may be asked for first.
+func (v *visitor) settle(ctx context.Context, answer string) (shown, error) {
+	if len(v.left) > 0 {
+		v.left = v.left[1:]
+	}
+	v.put = false
+	return v.touch(ctx, "/inside", "answer", answer)
 }
 
 // word answers whether a compartment is empty.
@@ -205,9 +236,11 @@ func (v *visitor) atDoor(ctx context.Context, now shown) (over bool, err error) 
 	}
 	v.spoil("door " + now["door"] + " " + now["phase"])
 	if v.delivers() { // with the parcel in his hands
-		v.left, v.put = v.left[1:], false
-		_, err = v.touch(ctx, "/inside", "answer", "took_back")
-		return len(v.left) == 0 && err == nil, err
+		_, err = v.settle(ctx, "took_back")
+		if errors.As(err, new(refusedTouch)) {
+			return true, nil
+		}
+		return false, err
 	}
 	return true, nil
 }
@@ -258,10 +291,22 @@ func (v *visitor) touch(ctx context.Context, path string, fields ...string) (sho
 	s, _ := v.watch.state()
 	v.before, v.used = s.openLocks(), false
 	now, err := v.screen.touch(ctx, path, fields...)
-	if err == nil && now["screen"] == "door" && now["phase"] == "opening" {
+	if err == nil && now["screen"] == "door" && v.opens(path, now["phase"]) {
 		v.count(number(now["door"]), 1)
 	}
 	return now, err
+}
+
+// opens tells whether a touch opened the door that is on the screen after it. A resident's code opens the first of his
+// doors, unless one of them cannot be helped at the screen; an outcome may be there already where nothing could be sent.
+func (v *visitor) opens(path, phase string) bool {
+	switch path {
+	case "/open":
+		return true
+	case "/digits":
+		return !v.delivers() && (phase == "opening" || phase == "open" || phase == "stuck")
+	}
+	return false
 }
 
 func (v *visitor) spoil(what string) { v.spoilt = append(v.spoilt, what) }

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,19 +76,24 @@ func (s *soak) judge(ctx context.Context) (Soaked, error) {
 	if err != nil {
 		return Soaked{}, err
 	}
-	b, changed := s.watch.state()
-	<-changed // one more look, after the last event
-	b, _ = s.watch.state()
+	b, err := s.atRest(ctx)
+	if err != nil {
+		return Soaked{}, err
+	}
+	wrong, err := s.troubles(ctx)
+	if err != nil {
+		return Soaked{}, err
+	}
 	found := Soaked{Building: s.d.Name, Seconds: time.Since(s.began).Seconds(), Seed: s.d.Seed}
 	for _, judge := range []func() error{
 		func() (err error) { found.Lockers, err = s.lockers(events, b); return err },
 		func() (err error) { found.Doors, err = s.entrances(events, b); return err },
-		func() (err error) { found.Readings, err = s.readings(events); return err },
+		func() (err error) { found.Readings, err = s.readings(events, wrong); return err },
 		func() (err error) { found.Lines, err = s.lines(ctx, events); return err },
 		func() error { return s.devices(ctx, events) },
 		func() (err error) {
 			if s.d.Faults != "" {
-				found.Nightmare, err = s.explain(ctx, events)
+				found.Nightmare, err = s.explain(ctx, events, wrong)
 			}
 			return err
 		},
@@ -100,6 +106,21 @@ func (s *soak) judge(ctx context.Context) (Soaked, error) {
 	defer s.mu.Unlock()
 	found.People, found.Wrong, found.OK = s.people, s.wrong, len(s.wrong) == 0
 	return found, nil
+}
+
+// atRest is a look at the building once nobody is let in any more; a strike is on for 5 s.
+func (s *soak) atRest(ctx context.Context) (b buildingState, err error) {
+	_, changed := s.watch.state()
+	<-changed // a look after the last event
+	err = s.watch.until(ctx, 15*time.Second, "every door's output off", func(now buildingState) bool {
+		b = now
+		return !slices.ContainsFunc(now.Doors, func(d doorSeen) bool { return d.OutputOn })
+	})
+	if errors.Is(err, errNotSeen) {
+		s.amiss("%v", err)
+		err = nil
+	}
+	return b, err
 }
 
 // told is the cloud's log, once the last sweep in it is whole: what has been read by then is compared, and a sweep that is
@@ -136,7 +157,7 @@ func (s *soak) told(ctx context.Context) (events []told, err error) {
 
 // lockers compares the openings of compartments, lock by lock.
 func (s *soak) lockers(events []told, b buildingState) (o openings, err error) {
-	intents, pulsed := map[compartment][]time.Time{}, map[string]int{}
+	intents, ended := map[compartment][]time.Time{}, map[string]bool{}
 	kiosk, desk := map[int]int{}, map[compartment]int{}
 	for _, e := range events {
 		switch e.Type {
@@ -157,14 +178,15 @@ func (s *soak) lockers(events []told, b buildingState) (o openings, err error) {
 				kiosk[c.number]++
 			}
 			o.Intents++
-		case wire.UnlockOpened, wire.UnlockFailed, wire.UnlockUnknown:
+		case wire.UnlockOpened, wire.UnlockFailed: // after an unknown one too: the board came back and showed it
 			evidence, err := data[wire.Evidence](e)
 			if err != nil {
 				return o, err
 			}
-			if pulsed[evidence.Intent]++; pulsed[evidence.Intent] > 1 {
+			if ended[evidence.Intent] {
 				s.amiss("intent %s has two outcomes", evidence.Intent)
 			}
+			ended[evidence.Intent] = true
 		}
 	}
 	for n, asked := range s.kiosk {
@@ -231,15 +253,12 @@ func (s *soak) entrances(events []told, b buildingState) (o openings, err error)
 		case s.d.Faults == "" && (d.Counts.Releases != asked || d.Counts.Openings != asked || d.Counts.Forced != 0):
 			s.amiss("door %s: %d were let in; in the building %+v", id, asked, d.Counts)
 		}
-		if d.OutputOn {
-			s.amiss("door %s is released at the end", id)
-		}
 	}
 	return o, nil
 }
 
 // readings compares every good reading with what its meter's registers showed, and counts all of them.
-func (s *soak) readings(events []told) (r readingsFound, err error) {
+func (s *soak) readings(events []told, wrong []*trouble) (r readingsFound, err error) {
 	const (
 		earliest = 3 * time.Second // an answer may have been on its way for so long
 		latest   = 300 * time.Millisecond
@@ -270,7 +289,13 @@ func (s *soak) readings(events []told) (r readingsFound, err error) {
 			continue
 		}
 		r.Good++
-		if !s.watch.showed(e.id(), one.Litres, e.at.Add(-earliest), e.at.Add(latest)) {
+		from, to, off := e.at.Add(-earliest), e.at.Add(latest), int64(0)
+		for _, t := range wrong { // whose registers wander shows something else each time: it is then what it showed
+			if t.on == "meter "+e.id() && t.do == "wander" && !t.from.After(to.Add(logSlack)) && !t.to.Before(from.Add(-logSlack)) {
+				off = max(off, t.litres)
+			}
+		}
+		if !s.watch.showed(e.id(), one.Litres, off, from, to) {
 			s.amiss("meter %s at %s: %d litres were taken for good, and its registers did not show them", e.id(), e.at.Format(time.TimeOnly), one.Litres)
 		}
 	}

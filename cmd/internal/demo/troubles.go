@@ -18,7 +18,8 @@ type trouble struct {
 	on       string // kind and name, as scripts have them: line meters-1, lock A/3
 	do       string // the action that began it
 	from, to time.Time
-	noticed  bool // an alarm was explained by it
+	litres   int64 // of wander: so far off
+	noticed  bool  // an alarm was explained by it
 }
 
 func (t trouble) String() string {
@@ -88,6 +89,9 @@ func troublesOf(text []byte, now time.Time) (all []*trouble, err error) {
 			continue
 		}
 		one := &trouble{on: on, do: t.Do, from: at, to: now}
+		if t.Options.Litres != nil {
+			one.litres = *t.Options.Litres
+		}
 		if begins == once {
 			one.to = at
 		} else {

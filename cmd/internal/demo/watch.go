@@ -123,19 +123,19 @@ func (w *watch) until(ctx context.Context, limit time.Duration, want string, yes
 	}
 }
 
-// showed tells whether a meter's registers can have read litres at some moment from one time to another: a look found that,
-// or one before found less and one after found more.
-func (w *watch) showed(meter string, litres int64, from, to time.Time) bool {
+// showed tells whether a meter's registers can have read litres, or so much more or less, at some moment from one time to
+// another: a look found that, or one before found less and one after found more.
+func (w *watch) showed(meter string, litres, off int64, from, to time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := w.shown[meter]
 	// the looks in the window, with the one before it and the one after
 	first := max(0, slices.IndexFunc(all, func(s sample) bool { return !s.to.Before(from) })-1)
 	for i := first; i < len(all); i++ {
-		if all[i].litres == litres {
+		if between(all[i].litres-off, litres, all[i].litres+off) {
 			return true
 		}
-		if i > first && between(all[i-1].litres, litres, all[i].litres) {
+		if i > first && between(all[i-1].litres-off, litres, all[i].litres+off) {
 			return true
 		}
 		if all[i].from.After(to) {
