@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -74,7 +75,9 @@ func (b *Building) comesBackAs(name string) string {
 	if err != nil || strings.HasPrefix(l.Port().Path, "tcp://") {
 		return ""
 	}
-	return nextLink(l.Port().Link)
+	// nextLink would make gas-2 of gas-1, which is another line's
+	n, _ := strconv.Atoi(strings.TrimPrefix(l.Port().Link, name+"-")) // 0 where it is the line's own name
+	return fmt.Sprintf("%s-%d", name, n+1)
 }
 
 // Play does what a script says until it is at its end, or ctx ends, whose cause it returns then. What is wrong at that moment

@@ -354,3 +354,26 @@ func TestNightmareHasEveryFault(t *testing.T) {
 		}
 	}
 }
+
+// An adapter comes back under another name, and under none that is another line's.
+func TestReplugTakesNobodysName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := OpenPipes(Config{Name: "x", Lines: []Line{{Name: "gas-1", Baud: 9600}, {Name: "gas-2", Baud: 9600}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		l, err := b.Line("gas-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"gas-1-1", "gas-1-2"} {
+			if got := b.comesBackAs("gas-1"); got != want {
+				t.Errorf("from %s it comes back as %s; want %s", l.Port().Link, got, want)
+			}
+			if err := errors.Join(l.Unplug(), l.Replug(want)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

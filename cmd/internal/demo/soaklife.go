@@ -13,6 +13,7 @@ const (
 	dropsAVisit  = 3
 	guardEvery   = 9 * time.Second
 	enterEvery   = 12 * time.Second // each door: at most six a minute are let in
+	nextPerson   = 2 * time.Second  // until somebody else stands at the kiosk
 	lingerAtDoor = 8 * time.Second  // for a door that should open, then a person leaves
 )
 
@@ -61,6 +62,9 @@ func (s *soak) collects(ctx context.Context, h home, byPIN bool) (errand, error)
 }
 
 func (s *soak) errand(ctx context.Context, e errand) error {
+	if err := pause(ctx, nextPerson); err != nil {
+		return err
+	}
 	v := &visitor{soak: s, errand: e, opened: map[spot]bool{}}
 	err := v.run(ctx)
 	switch {
