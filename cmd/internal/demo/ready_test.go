@@ -150,13 +150,20 @@ func (r ready) banks(t *testing.T) (compartments int) {
 func (r ready) meters(t *testing.T) {
 	t.Helper()
 	type plate struct {
-		line, serial     string
-		address, channel int
+		line, serial, profile string
+		address, channel      int
+		total, number         string // the registers that the site has chosen
+	}
+	set := func(at *int) string {
+		if at == nil {
+			return ""
+		}
+		return fmt.Sprint(*at)
 	}
 	there, known := map[string]plate{}, map[string]string{}
 	for _, g := range r.building.Meters {
 		for _, m := range g.Meters {
-			there[m.ID] = plate{g.Line, m.Serial, m.Address, max(m.Channel, 1)}
+			there[m.ID] = plate{g.Line, m.Serial, string(m.Profile), m.Address, max(m.Channel, 1), set(m.Registers.Total), set(m.Registers.Serial)}
 		}
 	}
 	for _, m := range r.people.Meters {
@@ -172,7 +179,11 @@ func (r ready) meters(t *testing.T) {
 		units[m.Unit] = true
 	}
 	for _, m := range r.gateway.Meters {
-		if got, want := (plate{m.Line, m.Serial, m.Address, max(m.Channel, 1)}), there[m.ID]; got != want {
+		at := config.Registers{}
+		if m.Registers != nil {
+			at = *m.Registers
+		}
+		if got, want := (plate{m.Line, m.Serial, m.Profile, m.Address, max(m.Channel, 1), set(at.Total), set(at.Serial)}), there[m.ID]; got != want {
 			t.Errorf("meter %s: the gateway asks %+v; the building has %+v", m.ID, got, want)
 		}
 		if known[m.ID] != m.Serial {
