@@ -63,6 +63,7 @@ them by time, and what was done by hand can be had as such a script: docs/simula
 demonstrations and asks nobody who they are: keep it on loopback.`,
 		Example: `  lobby-sim building configs/building-demo.yaml
   lobby-sim building configs/building-demo.yaml --listen 127.0.0.1:8090 --dir /tmp/building
+  lobby-sim building configs/building-nightmare.yaml
   lobby-sim building configs/building-demo.yaml --faults faults.yaml
   lobby-sim building --check configs/building-demo.yaml`,
 		Args: func(_ *cobra.Command, args []string) error {
