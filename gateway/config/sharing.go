@@ -105,7 +105,8 @@ func (d *decoder) boardNumbers(c Config) {
 // units lets each unit of a line be one device, and each counter, output and input of it one thing.
 func (d *decoder) units(c Config) {
 	claimed := map[string]string{} // counter, or wire of a unit → who has it
-	meters := map[string]string{}  // unit → one of its meters
+	meters := map[string]string{}  // unit → the first of its meters
+	maps := map[string]string{}    // unit → that one's profile
 	for i, m := range c.Meters {
 		at := fmt.Sprintf("meters[%d]", i)
 		unit := fmt.Sprintf("unit %d of line %s", m.Address, m.Line)
@@ -119,7 +120,12 @@ func (d *decoder) units(c Config) {
 			continue
 		}
 		claimed[counter] = at
-		meters[unit] = at
+		if _, known := meters[unit]; !known {
+			meters[unit], maps[unit] = at, m.Profile
+		}
+		if maps[unit] != m.Profile {
+			d.bad(at+".profile", fmt.Sprintf("%s is %s, and %s says %s", unit, m.Profile, meters[unit], maps[unit]), "one device has one register map: correct profile or address")
+		}
 	}
 	relays := map[string]bool{}
 	for i, door := range c.Doors {

@@ -108,10 +108,15 @@ func TestSwappedCablesOpenNothing(t *testing.T) {
 func TestChannels(t *testing.T) {
 	const two = "  - {id: m-2, line: n, protocol: modbus-tcp, address: 1, profile: g4, serial: \"12\", begin: 1866000}\n"
 	third := func(more string) string {
-		return two + strings.Replace(strings.Replace(two, "m-2", "m-3", 1), "profile", more+"profile", 1)
+		entry := strings.Replace(two, "m-2", "m-3", 1)
+		if model, other := strings.CutSuffix(more, "x"); other {
+			return two + strings.Replace(entry, "profile: g4, ", model, 1)
+		}
+		return two + strings.Replace(entry, "profile", more+"profile", 1)
 	}
 	for _, test := range []struct{ name, more, want string }{
 		{"the same counter", "channel: 1, ", "meters[2].channel: channel 1 of unit 1 of line n is also meters[1]; each counter of a device is one meter"},
+		{"two models at one unit", "channel: 2, profile: pcd7-h104d, scale: 1, x", "meters[2].profile: unit 1 of line n is pcd7-h104d, and meters[1] says g4; one device has one register map"},
 		{"no counter named", "", "meters[2].address: unit 1 of line n is also meters[1]; two devices"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
