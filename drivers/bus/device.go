@@ -1,6 +1,8 @@
 package bus
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -117,6 +119,20 @@ func (ds *devices) of(name string) *device {
 		ds.all[name] = d
 	}
 	return d
+}
+
+// learn takes what became of x at now: err, or its answer.
+func (ds *devices) learn(d *device, x *exchange, err error, now time.Time) {
+	switch {
+	case err == nil && x.Match != nil:
+		// a write is answered by its echo, which an adapter can give as well
+		ds.answered(d, x, now, !bytes.Equal(x.answer.Frame, x.Frame))
+	case errors.Is(err, drivers.ErrSilent) && x.overdue:
+		ds.noise = ds.noise || x.bad > 0
+		ds.timedOut(d, x, now)
+	case x.probe:
+		d.probe = now.Add(d.wait(now)) // it was cut short, and says nothing
+	}
 }
 
 // answered takes the good answer to x at now. proves tells whether it shows that the device is there.

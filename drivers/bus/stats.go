@@ -176,46 +176,38 @@ func (b *Bus) account(x *exchange, err error, now time.Time) {
 		Transactions: 1, BytesOut: uint64(len(x.Frame)), BytesIn: x.got, Busy: held.Sub(x.began), Quiet: now.Sub(held),
 		Bad: uint64(x.bad), Foreign: uint64(x.foreign),
 	}
-	if x.stalled {
-		c.Stalled = 1
-	}
+	c.Answers, c.Late = one(err == nil && x.Match != nil), one(x.answer.Late)
+	c.Timeouts, c.Stalled = one(errors.Is(err, drivers.ErrSilent)), one(x.stalled)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := b.devices.of(x.Device)
-	switch {
-	case err == nil && x.Match != nil:
-		c.Answers = 1
-		if x.answer.Late {
-			c.Late = 1
-		}
-		// a write is answered by its echo, which an adapter can give as well
-		proves := string(x.answer.Frame) != string(x.Frame)
-		b.devices.answered(d, x, now, proves)
-	case errors.Is(err, drivers.ErrSilent):
-		c.Timeouts = 1
-		b.devices.noise = b.devices.noise || x.bad > 0
-		if x.overdue {
-			b.devices.timedOut(d, x, now)
-		}
-	}
-	if x.probe && d.resting && err != nil && !x.overdue {
-		d.probe = now.Add(d.wait(now)) // it was cut short, and says nothing
-	}
+	b.devices.learn(d, x, err, now)
 	d.counters, b.stats.Line = d.counters.plus(c), b.stats.Line.plus(c)
 	*b.lately.second(now) += c.Busy
 	switch x.Priority {
 	case Polling:
 		d.polled(x.answer.Sent)
 	case Actuation:
-		wait := x.left.Sub(x.asked)
-		w := &b.stats.Actuation
-		if w.Count++; w.Count == 1 {
-			w.Usual = wait
-		}
-		w.Usual += (wait - w.Usual) / 8
-		slot := b.lately.minute(now)
-		*slot = max(*slot, wait)
+		b.waited(x.left.Sub(x.asked), now)
 	}
+}
+
+func one(holds bool) uint64 {
+	if holds {
+		return 1
+	}
+	return 0
+}
+
+// waited takes the wait of an actuation. Whoever calls it holds mu.
+func (b *Bus) waited(wait time.Duration, now time.Time) {
+	w := &b.stats.Actuation
+	if w.Count++; w.Count == 1 {
+		w.Usual = wait
+	}
+	w.Usual += (wait - w.Usual) / 8
+	worst := b.lately.minute(now)
+	*worst = max(*worst, wait)
 }
 
 // up records that the port is open, and says so unless it was: a renewed connection is no news.
