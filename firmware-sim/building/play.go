@@ -33,6 +33,15 @@ func (b *Building) Done() []Done {
 	return slices.Clone(b.done)
 }
 
+// Forget lets go of the touches so far and returns how many there were: for whoever measures what a process holds.
+func (b *Building) Forget() (touches int) {
+	b.touching.Lock()
+	defer b.touching.Unlock()
+	touches = len(b.done)
+	b.done, b.forgot = nil, b.forgot+touches
+	return touches
+}
+
 // Touch does one action of Actions to a target.
 func (b *Building) Touch(t Target, action string, o Options) error {
 	a, err := actionOf(t.Kind, action)

@@ -37,6 +37,7 @@ type Options struct {
 	Building string        // of the ready ones: demo, tower …
 	Path     string        // of the store's file
 	Every    time.Duration // from the begin of one sweep to that of the next; 0: as the gateway's file says
+	Faults   bool          // play the building's fault script
 	Log      *slog.Logger  // nil discards
 
 	// Read hears of every reading of a meter: what its registers showed before it was asked and after it answered. nil:
@@ -133,6 +134,11 @@ func (t *Town) furnish(ctx context.Context, o Options) error {
 		return err
 	}
 	t.runs(func() error { return t.Building.Run(ctx) })
+	if o.Faults {
+		if err := t.play(ctx, cfg, o.Building); err != nil {
+			return err
+		}
+	}
 	open := func(_ string, c bus.Config) (io.ReadWriteCloser, error) {
 		l, err := t.Building.Line(c.Name)
 		if err != nil {
@@ -144,6 +150,26 @@ func (t *Town) furnish(ctx context.Context, o Options) error {
 	}
 	t.Hardware, err = gateway.OpenBare(t.config, open, o.Log)
 	return err
+}
+
+// play lets a building's fault script begin.
+func (t *Town) play(ctx context.Context, cfg building.Config, name string) error {
+	name = "faults-" + name + ".yaml"
+	text, err := configs.FS.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	script, err := building.ParseScript(name, text, cfg)
+	if err != nil {
+		return err
+	}
+	t.runs(func() error {
+		if err := t.Building.Play(ctx, script); ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	return nil
 }
 
 // begin opens the store and starts the services.
