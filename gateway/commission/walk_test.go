@@ -232,6 +232,7 @@ func TestWalkWithParcelsInside(t *testing.T) {
 		says       string
 	}{
 		{"told by its number", plain, once(mayOpen, "yes", "", "3"), 1, false, "There may be parcels behind these doors: 3"},
+		{"told by anything else", plain, once(mayOpen, "yes", "y", "", "12", "q"), 0, true, ""},
 		{"left shut", proven, once(mayOpen, "s"), 0, false, "Door 3 stays shut and keeps lock 2"},
 		{"left shut where nothing is proven", plain, once(mayOpen, "s", "q"), 0, true, "Nothing proves yet"},
 		{"stopped", plain, once(mayOpen, "q"), 0, true, ""},
