@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ntpc-smart-community/lobby/firmware-sim/line"
 )
 
 func at(n int) *int { return &n }
@@ -334,6 +336,71 @@ func FuzzMeters(f *testing.F) {
 			if len(fmt.Sprint(s)) == 0 || len(s.Words) == 0 {
 				t.Errorf("a stretch of nothing: %+v", s)
 			}
+		}
+	})
+}
+
+// A host that may say anything at any time, to devices with which anything may be wrong and may change meanwhile: they
+// survive it, keep little of it, answer what was whole and nothing else, and switch no more often than they were told.
+func FuzzStory(f *testing.F) {
+	f.Add([]byte("\x00\x08\x01\x03\x00\x00\x00\x06\xc5\xc8\x02\x05\x00\x08\x01\x03\x00\x00\x00\x06\xc5\xc8"), false)
+	f.Add([]byte("\x01\xff\x03\x00\x00\x0c\x00\x07\x00\x00\x00\x06\x02\x03\x01\x2c\x00\x03\x02\x50\x00\x04\x01\x03\x00\x00"), true)
+	f.Add(append([]byte{0, 8}, appendRTU(nil, 3, []byte{5, 2, 0, 0, 50})...), false)
+	f.Fuzz(func(t *testing.T, story []byte, tcp bool) {
+		relay, _, _ := module()
+		pulses := NewMeter(MeterConfig{Name: "p-1", Unit: 4, Channel: 1, Use: Vacant, Options: Options{Profile: PCD7H104D}})
+		meters := []*Meter{
+			meter(nil), NewMeter(MeterConfig{Name: "ek", Unit: 2, Use: Vacant, Options: Options{Profile: EK2x0, Registers: Registers{Total: at(300)}}}),
+			pulses, pulses.Join(MeterConfig{Name: "p-3", Unit: 4, Channel: 3, Use: Vacant}),
+		}
+		bus := NewBus(meters[0], meters[1], pulses, relay)
+		d := interface {
+			line.Device
+			waiting() []byte
+		}(bus.RTU())
+		if tcp {
+			d = bus.TCP()
+		}
+		now, asked := time.Now(), 0
+		next := func(n int) (b []byte) {
+			n = min(n, len(story))
+			b, story = story[:n], story[n:]
+			return b
+		}
+		for len(story) > 2 {
+			op := next(2)
+			m := meters[int(op[1])%len(meters)]
+			switch op[0] % 4 {
+			case 0:
+				for _, h := range d.Hear(next(int(op[1])), now) {
+					if h.Meaning.Marked {
+						asked++
+					}
+					if len(h.Answers) > 1 || len(h.Answers) == 1 && (h.Meaning.Bad || len(h.Answers[0].Bytes) > maxTCP) {
+						t.Errorf("% x is answered by %+v", h.Bytes, h.Answers)
+					}
+					for _, a := range h.Answers {
+						d.Explain(a.Bytes)
+					}
+				}
+			case 1:
+				rate := float64(op[1]&3) / 3
+				f := Faults{Silent: op[1]&4 > 0, Sleepy: op[1]&8 > 0, LateRate: rate, Late: time.Second, CutRate: rate, BusyRate: rate, WrongUnit: op[1]&16 > 0, AllFF: op[1]&32 > 0, SwapWords: op[1]&64 > 0}
+				m.SetFaults(f)
+				relay.SetFaults(f)
+				m.SetCounterFaults(CounterFaults{Stuck: op[1]&4 > 0, Wander: int64(op[1]), Torn: op[1]&8 > 0})
+			case 2:
+				now = now.Add(time.Duration(op[1]) * 10 * time.Millisecond)
+			default:
+				m.Brink()
+				_ = m.Replace(fmt.Sprintf("%08d", op[1]), int64(op[1])) // not every model takes it
+			}
+			if len(d.waiting()) > maxTCP+255 {
+				t.Fatalf("%d bytes are kept waiting", len(d.waiting()))
+			}
+		}
+		if got := int(relay.Output(0).Times + relay.Output(1).Times); got > asked {
+			t.Errorf("outputs went on %d times for %d requests", got, asked)
 		}
 	})
 }
