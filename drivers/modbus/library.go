@@ -138,9 +138,8 @@ func Profiles() []string { return shippedNames() }
 
 // Shipped returns a profile that ships with the program.
 func Shipped(name string) (*Profile, error) {
-	l, err := OpenLibrary("")
-	if err != nil {
-		return nil, err
+	if !slices.Contains(shippedNames(), name) {
+		return nil, fmt.Errorf("no profile %q; use one of %s", name, strings.Join(shippedNames(), ", "))
 	}
-	return l.Profile(name)
+	return parseShipped(name)
 }

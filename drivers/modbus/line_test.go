@@ -257,6 +257,12 @@ func TestDecoders(t *testing.T) {
 			if got := m.Explain("meter/m-101", reading.Raw[0].Bytes, refused); !strings.Contains(got, "exception 02") {
 				t.Errorf("Explain(an exception) = %q", got)
 			}
+			neighbour := slices.Clone(reading.Raw[0].Bytes) // the same request to unit 8
+			if protocol == TCP {
+				neighbour[6] = 8
+			} else {
+				neighbour = frameOf(false, nil, 8, neighbour[1:6])
+			}
 			for _, other := range []struct {
 				who    bus.Decoder
 				device string
@@ -264,6 +270,7 @@ func TestDecoders(t *testing.T) {
 			}{
 				{m, "meter/m-102", reading.Raw[0].Bytes}, {m, "meter/m-101", release.Frames[0].Bytes}, {r.Door, "door/ktv", reading.Raw[0].Bytes},
 				{m, "meter/m-101", nil}, {r.Door, "door/ktv", []byte{3}}, {m, "meter/m-101", reading.Raw[1].Bytes},
+				{m, "meter/m-101", neighbour}, {m, "meter/m-101", append(slices.Clone(reading.Raw[0].Bytes[:len(reading.Raw[0].Bytes)-1]), 99)},
 			} {
 				if _, ok := other.who.Match(other.device, other.frame); ok {
 					t.Errorf("%s takes % x for its own", other.device, other.frame)

@@ -69,6 +69,30 @@ func TestProve(t *testing.T) {
 	}
 }
 
+// Whatever a transcript expects is compared.
+func TestProveComparesEverything(t *testing.T) {
+	g4, err := shipped.ReadFile("profiles/g4.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const flags = "[low_battery, valve_closed], range"
+	for from, c := range map[string]struct{ to, want string }{
+		`serial: "87654321", flags: ` + flags:                   {`serial: "87654320", flags: ` + flags, "serial 87654321, want 87654320 (serial: function 3, register 4, bcd8 ABCD reads 8765 4321"},
+		`flags: ` + flags:                                       {`flags: [low_battery], range`, "flags [low_battery valve_closed], want [low_battery] (status: function 3, register 2, uint16 AB reads 0009 = 9 low_battery, valve_closed)"},
+		`litres: 12345670, serial: "87654321", flags: ` + flags: {`litres: 12345671, serial: "87654321", flags: ` + flags, "litres 12345670, want 12345671"},
+		`range: 1000000000}`:                                    {`range: 100000000}`, "range 1000000000, want 100000000"},
+	} {
+		text := strings.Replace(string(g4), from, c.to, 1)
+		p, err := ParseProfile("p", []byte(text))
+		if err != nil || text == string(g4) {
+			t.Fatal(err, from)
+		}
+		if got := p.Prove(t.Context())[0].Faults; len(got) != 1 || !strings.HasPrefix(got[0], c.want) {
+			t.Errorf("faults %q; want %q", got, c.want)
+		}
+	}
+}
+
 // invariant 9
 func TestTranscriptFaults(t *testing.T) {
 	const reads = "\nreads: {litres: 1}"
