@@ -21,7 +21,8 @@ var shipped embed.FS
 // profileName is the form of a profile's name: its file's, without .yaml.
 var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
-// Library is the profiles that ship with the program, and those of a folder. It does not change.
+// Library is the profiles that ship with the program, and those of a folder. It does not change, and two that are deeply equal
+// say the same.
 type Library struct {
 	profiles map[string]*Profile
 }
