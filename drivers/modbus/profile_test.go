@@ -477,6 +477,7 @@ func FuzzParseProfile(f *testing.F) {
 			}
 			return
 		}
+		p.Prove(t.Context()) // whatever it carries, proving it ends
 		site := Site{ScaleOf: "1/10"}
 		for i, address := range []**int{&site.Total, &site.Serial, &site.Status, &site.Scale} { // wherever the profile asks for one
 			if name := []string{total, serial, status, scale}[i]; p.registers[name].site {
