@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,8 +21,10 @@ import (
 	"github.com/ntpc-smart-community/lobby/drivers/bus"
 )
 
-// maxAskers is how many unlocks may wait for the bank's one latch at a time.
-const maxAskers = 8
+const (
+	maxAskers   = 8 // unlocks that may wait for the bank's one latch at a time
+	maxReadings = 4 // of a board, until two agree
+)
 
 // remedy is what a board's own silence comes from (docs/kerong.md 4). What the whole line suffers from its bus says.
 const remedy = "check the board's 12 V, its address switch, its A/B wires and ground"
@@ -45,6 +48,7 @@ type Bank struct {
 	mu     sync.Mutex
 	health map[int]*drivers.Health
 	moving map[int]time.Time // boards with a latch on the move, and until when
+	seen   map[int]bits      // boards as they are known: two readings agreed
 }
 
 var _ drivers.LockBank = (*Bank)(nil)
@@ -57,7 +61,7 @@ func New(line Line, cfg Config) (*Bank, error) {
 	b := &Bank{
 		line: line, cfg: cfg.withDefaults(), speech: cfg.speech(), supply: cfg.Supply,
 		askers: make(chan struct{}, maxAskers), latch: make(chan struct{}, 1),
-		health: make(map[int]*drivers.Health), moving: make(map[int]time.Time),
+		health: make(map[int]*drivers.Health), moving: make(map[int]time.Time), seen: make(map[int]bits),
 	}
 	if b.supply == nil {
 		b.supply = NewSupply(0)
@@ -100,7 +104,7 @@ func (b *Bank) readAll(ctx context.Context, pr bus.Priority) (map[int]bits, erro
 		var again []int
 		for _, board := range left {
 			b.letMove(ctx, board)
-			s, _, err := b.ask(ctx, board, pr, time.Time{})
+			s, err := b.confirmed(ctx, board, pr)
 			if err == nil {
 				read[board] = s
 				delete(faults, board)
@@ -122,6 +126,32 @@ func (b *Bank) readAll(ctx context.Context, pr bus.Priority) (map[int]bits, erro
 		}
 	}
 	return read, errors.Join(errs...)
+}
+
+// confirmed reads one board until its latches are as they were known, or as a reading just before had them: eight bits of sum
+// let one damaged frame in 256 pass, and that must not look like a door that moved.
+func (b *Bank) confirmed(ctx context.Context, board int, pr bus.Priority) (bits, error) {
+	var believed []uint64 // latches that one reading more makes true
+	b.mu.Lock()
+	if s, known := b.seen[board]; known {
+		believed = append(believed, s.latch)
+	}
+	b.mu.Unlock()
+	for range maxReadings {
+		s, _, err := b.ask(ctx, board, pr, time.Time{})
+		if err != nil {
+			return s, err
+		}
+		if slices.Contains(believed, s.latch) {
+			b.mu.Lock()
+			b.seen[board] = s
+			b.mu.Unlock()
+			return s, nil
+		}
+		believed = append(believed, s.latch)
+	}
+	return bits{}, fmt.Errorf("bank %s: board %d: %w: %d readings differ: check the wires, the ground and the ends of the line",
+		b.cfg.Name, board, drivers.ErrSilent, maxReadings)
 }
 
 // move says until when one of a board's latches is on the move.

@@ -118,15 +118,57 @@ func TestWrongAnswersAreRefusedAndCounted(t *testing.T) {
 				if st, err := bank.Status(t.Context()); err != nil || st.Locks[0].Latch != drivers.LatchClosed {
 					t.Errorf("Status() = %v, %v; want closed", st.Locks[0], err)
 				}
-				if got := line.Stats().Devices["locker/A/board/0"]; got.Bad != 2*c.bad || got.Foreign != 2*c.foreign {
-					t.Errorf("bad %d, foreign %d; want %d, %d", got.Bad, got.Foreign, 2*c.bad, 2*c.foreign)
+				if got := line.Stats().Devices["locker/A/board/0"]; got.Bad != 3*c.bad || got.Foreign != 3*c.foreign {
+					t.Errorf("bad %d, foreign %d; want %d, %d", got.Bad, got.Foreign, 3*c.bad, 3*c.foreign)
 				}
-				if h := bank.Health()[0]; h.Errors != 3 || h.Answers != 1 {
-					t.Errorf("health: errors %d, answers %d; want 3 (one of them silence), 1", h.Errors, h.Answers)
+				if h := bank.Health()[0]; h.Errors != 4 || h.Answers != 2 {
+					t.Errorf("health: errors %d, answers %d; want 4 (one of them silence), 2", h.Errors, h.Answers)
 				}
 			})
 		})
 	}
+}
+
+// One damaged frame in 256 has the right sum: what it says of a door is believed only when the next reading says so too.
+func TestAReadingIsConfirmed(t *testing.T) {
+	both(t, func(t *testing.T, d chain) {
+		synctest.Test(t, func(t *testing.T) {
+			cab, cfg := newCabinet(map[int]uint64{0: d.full}), d.cfg
+			cfg.Boards, cfg.Tries = 1, 1
+			bank, _, _ := inBubble(t, cab, cfg)
+			var lies []uint64
+			cab.onStatus = func(int) [][]byte {
+				if len(lies) == 0 {
+					return nil
+				}
+				lie := lies[0]
+				lies = lies[1:]
+				return [][]byte{cab.says(0, lie, 0)}
+			}
+			for _, c := range []struct {
+				name  string
+				latch uint64   // as it is
+				lies  []uint64 // of the next readings
+				want  drivers.Latch
+				err   error
+				asked int
+			}{
+				{"at first", d.full, nil, drivers.LatchClosed, nil, 2},
+				{"nothing new", d.full, nil, drivers.LatchClosed, nil, 1},
+				{"a lie", d.full, []uint64{d.full - 1}, drivers.LatchClosed, nil, 2},
+				{"two lies", d.full, []uint64{d.full - 1, d.full - 3}, drivers.LatchClosed, nil, 3},
+				{"nothing but lies", d.full, []uint64{d.full - 1, d.full - 2, d.full - 4, d.full - 8}, drivers.LatchUnknown, drivers.ErrSilent, 4},
+				{"the door opens", d.full - 1, nil, drivers.LatchOpen, nil, 2},
+				{"the door opens, after a lie", d.full, []uint64{d.full - 2}, drivers.LatchClosed, nil, 3},
+			} {
+				cab.locked(func() { cab.latch[0], lies, cab.asked[0] = c.latch, c.lies, 0 })
+				st, err := bank.Status(t.Context())
+				if !errors.Is(err, c.err) || st.Locks[0].Latch != c.want || cab.asked[0] != c.asked {
+					t.Errorf("%s: Status() = %v, %v after %d readings; want %v, %v after %d", c.name, st.Locks[0].Latch, err, cab.asked[0], c.want, c.err, c.asked)
+				}
+			}
+		})
+	})
 }
 
 // invariant 8: an answer that comes after its time-out is never read as the next one's, but as its own.
@@ -137,24 +179,25 @@ func TestLateStatusIsNotTheNextOne(t *testing.T) {
 			cab, cfg := newCabinet(near), d.cfg
 			cfg.Boards, cfg.Tries = 1, 2
 			bank, line, _ := inBubble(t, cab, cfg)
-			first := true
+			late := false
 			cab.onStatus = func(int) [][]byte {
-				if !first {
+				if !late {
 					return nil
 				}
-				first = false
+				late = false
 				time.Sleep(700 * time.Millisecond) // answers what it was asked then: closed
 				old := cab.says(0, cab.latch[0], 0)
 				cab.latch[0] = d.full - 1 // meanwhile the door is opened by hand
 				return [][]byte{old}
 			}
-			for _, want := range []drivers.Latch{drivers.LatchClosed, drivers.LatchOpen} {
+			for turn, want := range []drivers.Latch{drivers.LatchClosed, drivers.LatchClosed, drivers.LatchOpen} {
+				cab.locked(func() { late = turn == 1 })
 				if st, err := bank.Status(t.Context()); err != nil || st.Locks[0].Latch != want {
 					t.Errorf("Status() = %v, %v; want %v", st.Locks[0], err, want)
 				}
 			}
-			if s := line.Stats(); s.Stray != 0 || s.Line.Late != 1 || s.Line.Transactions != 2 {
-				t.Errorf("stray bytes %d, late answers %d of %d; want 0, 1 of 2", s.Stray, s.Line.Late, s.Line.Transactions)
+			if s := line.Stats(); s.Stray != 0 || s.Line.Late != 1 || s.Line.Transactions != 5 { // a reading that says something new is confirmed
+				t.Errorf("stray bytes %d, late answers %d of %d; want 0, 1 of 5", s.Stray, s.Line.Late, s.Line.Transactions)
 			}
 		})
 	})
