@@ -41,7 +41,7 @@ func errorCode(err error) string {
 		code string
 	}{
 		{drivers.ErrSilent, "silent"}, {drivers.ErrGone, "gone"}, {drivers.ErrLate, "late"}, {drivers.ErrBusy, "busy"},
-		{drivers.ErrNoLock, "no_lock"}, {drivers.ErrUnsure, "unsure"},
+		{drivers.ErrNoLock, "no_lock"}, {drivers.ErrUnsure, "unsure"}, {drivers.ErrUnproven, "unproven"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.code
