@@ -24,7 +24,7 @@ const warmUp = 12 * time.Minute
 // 5 %; to leave one connection of a line, or the frames of one alarm, with every fault behind would be more within the hour.
 // invariant 13
 func TestNightmareHeap(t *testing.T) {
-	long := time.Duration(sized(60, 18)) * time.Minute
+	long := time.Duration(sized(60, 24)) * time.Minute
 	path := filepath.Join(t.TempDir(), "gateway.db")
 	warmZstd(t)
 	synctest.Test(t, func(t *testing.T) {
