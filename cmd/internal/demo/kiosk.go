@@ -39,7 +39,7 @@ const errandLimit = 90 * time.Second
 
 // leftAlone is how long a screen has to come back to its idle one by itself: it asks after 45 s, waits 20 more, and a visit's
 // end takes a moment.
-const leftAlone = 2 * time.Minute
+const leftAlone = 75 * time.Second
 
 // atDoorFor is how long one has his hands in a compartment.
 const atDoorFor = 1500 * time.Millisecond
@@ -50,14 +50,30 @@ var errGaveUp = errors.New("left the kiosk")
 // run does an errand. What he could not do is in spoilt; an error says that the kiosk does not do what it should.
 func (v *visitor) run(ctx context.Context) error {
 	v.left = v.units
-	if err := v.leave(ctx); err != nil { // whoever was there before
+	idle, err := v.leave(ctx) // whoever was there before
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, errandLimit, fmt.Errorf("%w after %v", errGaveUp, errandLimit))
 	defer cancel()
-	if err := v.bear(ctx, v.begin(ctx)); err != nil {
+	if idle {
+		err = v.bear(ctx, v.begin(ctx))
+	} else { // somebody's door stands open: he does what the screen asks for, and comes back later
+		v.spoil("somebody else's door is on the screen")
+		v.left = nil
+	}
+	if err != nil {
 		return err
 	}
+	if err := v.stay(ctx); err != nil {
+		return err
+	}
+	_, err = v.leave(context.WithoutCancel(ctx))
+	return err
+}
+
+// stay does what the screen asks for until the visit is over, or ctx ends.
+func (v *visitor) stay(ctx context.Context) error {
 	for last := ""; ; {
 		now, err := v.screen.look(ctx)
 		if err != nil {
@@ -68,33 +84,33 @@ func (v *visitor) run(ctx context.Context) error {
 			return fmt.Errorf("on screen %s %s (before: %s): %w", now["screen"], now["phase"], last, err)
 		}
 		if over {
-			return v.leave(context.WithoutCancel(ctx))
+			return nil
 		}
 		last = now["screen"] + " " + now["phase"]
 		if err := pause(ctx, 2*look); err != nil {
 			v.spoil("left at " + last)
-			return v.leave(context.WithoutCancel(ctx))
+			return nil
 		}
 	}
 }
 
-// leave ends what is on the screen. Where that is not possible a person walks away, and it ends by itself.
-func (v *visitor) leave(ctx context.Context) error {
-	err := v.screen.home(ctx)
-	if err == nil {
-		return nil
+// leave ends what is on the screen. Where that is not possible a person walks away, and it ends by itself, unless a door
+// that comes and goes keeps it.
+func (v *visitor) leave(ctx context.Context) (idle bool, err error) {
+	if v.screen.home(ctx) == nil {
+		return true, nil
 	}
 	v.did("walks away from the kiosk", 1)
 	for began := time.Now(); time.Since(began) < leftAlone; {
-		now, lerr := v.screen.look(ctx)
-		if lerr != nil || now["screen"] == "idle" {
-			return lerr
+		now, err := v.screen.look(ctx)
+		if err != nil || now["screen"] == "idle" {
+			return err == nil, err
 		}
-		if perr := pause(ctx, time.Second); perr != nil {
-			return perr
+		if err := pause(ctx, time.Second); err != nil {
+			return false, err
 		}
 	}
-	return fmt.Errorf("left alone for %v: %w", leftAlone, err)
+	return false, nil
 }
 
 // bear takes a touch that was refused as a person does: a lock is opened six times a minute at most, and a screen may have
@@ -227,7 +243,7 @@ func (v *visitor) atDoor(ctx context.Context, now shown) (over bool, err error) 
 		if v.used { // the lock is read once a second
 			return false, nil
 		}
-		return false, v.use(ctx, now["door"])
+		return false, v.use(ctx, now["door"], now["role"] == "deliver")
 	case "stuck":
 		if v.tries++; v.tries < 3 {
 			_, err = v.touch(ctx, "/open")
@@ -235,7 +251,7 @@ func (v *visitor) atDoor(ctx context.Context, now shown) (over bool, err error) 
 		}
 	}
 	v.spoil("door " + now["door"] + " " + now["phase"])
-	if v.delivers() { // with the parcel in his hands
+	if now["role"] == "deliver" { // with the parcel in his hands
 		_, err = v.settle(ctx, "took_back")
 		if errors.As(err, new(refusedTouch)) {
 			return true, nil
@@ -247,18 +263,8 @@ func (v *visitor) atDoor(ctx context.Context, now shown) (over bool, err error) 
 
 // use puts a parcel into the compartment that has sprung open, or takes it out, and closes it. One that is not seen to be
 // open is waited for: the screen will say more.
-func (v *visitor) use(ctx context.Context, number string) error {
-	var at spot
-	err := v.watch.until(ctx, 2*time.Second, "an open door "+number, func(s buildingState) bool {
-		open := s.openLocks()
-		for _, p := range v.places(number) {
-			if open[p] && !v.before[p] {
-				at = p
-				return true
-			}
-		}
-		return false
-	})
+func (v *visitor) use(ctx context.Context, number string, deliver bool) error {
+	at, err := v.openDoor(ctx, number)
 	if errors.Is(err, errNotSeen) {
 		v.used = true // once is enough to complain
 		v.spoil(err.Error())
@@ -273,17 +279,39 @@ func (v *visitor) use(ctx context.Context, number string) error {
 	}
 	s, _ := v.watch.state()
 	switch {
-	case v.delivers() && !s.inside(at):
+	case deliver && len(v.left) > 0 && !s.inside(at):
 		err = v.hand.lock(ctx, at, "put")
-	case !v.delivers() && s.inside(at):
+	case !deliver && s.inside(at):
 		err = v.hand.lock(ctx, at, "take")
 		v.done++
 	}
 	if err != nil {
-		return err
+		return v.bothered("kiosk", err)
 	}
-	v.put, v.used = v.delivers(), true
-	return v.hand.close(ctx, v.watch, at)
+	v.put, v.used = deliver && len(v.left) > 0, true
+	return v.tolerate("kiosk", v.hand.close(ctx, v.watch, at))
+}
+
+// openDoor finds the door of a number that has sprung open, or else one that stands open already.
+func (v *visitor) openDoor(ctx context.Context, number string) (at spot, err error) {
+	sprung := func(any bool) func(buildingState) bool {
+		return func(s buildingState) bool {
+			open := s.openLocks()
+			for _, p := range v.places(number) {
+				if open[p] && (any || !v.before[p]) {
+					at = p
+					return true
+				}
+			}
+			return false
+		}
+	}
+	if err = v.watch.until(ctx, 2*time.Second, "an open door "+number, sprung(false)); errors.Is(err, errNotSeen) {
+		if now, _ := v.watch.state(); sprung(true)(now) {
+			return at, nil
+		}
+	}
+	return at, err
 }
 
 // touch posts a form that may open a door, and counts it if it did.

@@ -164,9 +164,9 @@ func (s *soak) prepare(ctx context.Context) error {
 
 // live lets everybody live until the time is over, and then lets what is under way end.
 func (s *soak) live(ctx context.Context, long time.Duration, progress io.Writer) error {
-	day, cancel := context.WithTimeout(ctx, long)
-	defer cancel()
 	group, busy := errgroup.WithContext(ctx)
+	day, cancel := context.WithTimeout(busy, long)
+	defer cancel()
 	group.Go(func() error { return s.atKiosk(day, busy) })
 	group.Go(func() error { return s.atDesk(day, busy) })
 	for i, door := range s.config.Doors {
