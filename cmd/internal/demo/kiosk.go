@@ -361,16 +361,18 @@ func (h hand) lock(ctx context.Context, at spot, action string) error {
 	return h.touch(ctx, fmt.Sprintf("locks/%s/%d/%s", at.bank, at.lock, action), struct{}{})
 }
 
-// close closes a compartment's door, and pushes again where it does not catch at once.
+// close closes a compartment's door, and pushes again where it does not catch at once. One that is closed already needs
+// nobody.
 func (h hand) close(ctx context.Context, w *watch, at spot) (err error) {
 	for range 5 {
-		if err = h.lock(ctx, at, "close"); err != nil {
+		if err = h.lock(ctx, at, "close"); ctx.Err() != nil {
 			return err
 		}
-		err = w.until(ctx, 2*time.Second, "door "+at.String()+" closed", func(s buildingState) bool { return !s.openLocks()[at] })
-		if !errors.Is(err, errNotSeen) {
-			return err
+		seen := w.until(ctx, 2*time.Second, "door "+at.String()+" closed", func(s buildingState) bool { return !s.openLocks()[at] })
+		if seen == nil || !errors.Is(seen, errNotSeen) {
+			return seen
 		}
+		err = errors.Join(seen, err)
 	}
 	return err
 }
