@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -131,7 +132,7 @@ func soak(ctx context.Context, progress io.Writer, o demo.Options, long time.Dur
 	if long < time.Minute {
 		return found, badInput{fmt.Errorf("--for %v: use a minute or more", long)}
 	}
-	d, err := demo.Open(o)
+	d, err := openDemo(o)
 	if err != nil {
 		return found, err
 	}
@@ -144,7 +145,7 @@ func soak(ctx context.Context, progress io.Writer, o demo.Options, long time.Dur
 }
 
 func play(ctx context.Context, out io.Writer, o demo.Options) (err error) {
-	d, err := demo.Open(o)
+	d, err := openDemo(o)
 	if err != nil {
 		return err
 	}
@@ -164,4 +165,12 @@ func play(ctx context.Context, out io.Writer, o demo.Options) (err error) {
 	fmt.Fprint(out, d.Welcome(codes))
 	<-ctx.Done()
 	return nil
+}
+
+func openDemo(o demo.Options) (*demo.Demo, error) {
+	d, err := demo.Open(o)
+	if errors.Is(err, demo.ErrBuilding) {
+		err = badInput{err}
+	}
+	return d, err
 }

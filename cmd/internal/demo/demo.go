@@ -96,6 +96,9 @@ type Demo struct {
 	stop    context.CancelFunc
 }
 
+// ErrBuilding says that there are no such files.
+var ErrBuilding = errors.New("no ready building")
+
 // Buildings are the ready ones.
 func Buildings() []string { return []string{"demo", "small", "tower", "nightmare"} }
 
@@ -137,7 +140,7 @@ type Options struct {
 func Open(o Options) (*Demo, error) {
 	name := cmp.Or(o.Name, Buildings()[0])
 	if !slices.Contains(Buildings(), name) {
-		return nil, fmt.Errorf("no ready building %q: use one of %s", name, strings.Join(Buildings(), ", "))
+		return nil, fmt.Errorf("%w %q: use one of %s", ErrBuilding, name, strings.Join(Buildings(), ", "))
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {

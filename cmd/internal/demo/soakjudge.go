@@ -155,54 +155,74 @@ func (s *soak) told(ctx context.Context) (events []told, err error) {
 	return events, err
 }
 
-// lockers compares the openings of compartments, lock by lock.
-func (s *soak) lockers(events []told, b buildingState) (o openings, err error) {
-	intents, ended := map[compartment][]time.Time{}, map[string]bool{}
-	kiosk, desk := map[int]int{}, map[compartment]int{}
+// intended are the openings of compartments in the log.
+type intended struct {
+	at          map[compartment][]time.Time
+	kiosk       map[int]int // by the door's number
+	desk        map[compartment]int
+	n           int
+	twiceJudged []string // intents with two outcomes
+}
+
+func intentsOf(events []told) (all intended, err error) {
+	all = intended{at: map[compartment][]time.Time{}, kiosk: map[int]int{}, desk: map[compartment]int{}}
+	ended := map[string]bool{}
 	for _, e := range events {
 		switch e.Type {
 		case wire.UnlockIntended:
 			var at wire.Compartment
 			if err := json.Unmarshal(e.State, &at); err != nil {
-				return o, err
+				return all, err
 			}
 			intent, err := data[wire.Intent](e)
 			if err != nil {
-				return o, err
+				return all, err
 			}
 			c := compartment{at.Bank, at.Number}
-			intents[c] = append(intents[c], e.at)
-			if intent.Purpose == "audit" {
-				desk[c]++
+			if all.at[c] = append(all.at[c], e.at); intent.Purpose == "audit" {
+				all.desk[c]++
 			} else {
-				kiosk[c.number]++
+				all.kiosk[c.number]++
 			}
-			o.Intents++
+			all.n++
 		case wire.UnlockOpened, wire.UnlockFailed: // after an unknown one too: the board came back and showed it
 			evidence, err := data[wire.Evidence](e)
 			if err != nil {
-				return o, err
+				return all, err
 			}
 			if ended[evidence.Intent] {
-				s.amiss("intent %s has two outcomes", evidence.Intent)
+				all.twiceJudged = append(all.twiceJudged, evidence.Intent)
 			}
 			ended[evidence.Intent] = true
 		}
 	}
+	return all, nil
+}
+
+// lockers compares the openings of compartments, lock by lock.
+func (s *soak) lockers(events []told, b buildingState) (o openings, err error) {
+	intents, err := intentsOf(events)
+	if err != nil {
+		return o, err
+	}
+	o.Intents = intents.n
+	for _, id := range intents.twiceJudged {
+		s.amiss("intent %s has two outcomes", id)
+	}
 	for n, asked := range s.kiosk {
-		if o.Asked += asked; kiosk[n] != asked {
-			s.amiss("doors %d: %d openings asked for at the kiosk, %d intents", n, asked, kiosk[n])
+		if o.Asked += asked; intents.kiosk[n] != asked {
+			s.amiss("doors %d: %d openings asked for at the kiosk, %d intents", n, asked, intents.kiosk[n])
 		}
 	}
 	for c, asked := range s.byGuard {
-		if o.Asked += asked; desk[c] != asked {
-			s.amiss("compartment %s: %d openings asked for at the desk, %d intents", c, asked, desk[c])
+		if o.Asked += asked; intents.desk[c] != asked {
+			s.amiss("compartment %s: %d openings asked for at the desk, %d intents", c, asked, intents.desk[c])
 		}
 	}
 	if o.Asked != o.Intents {
 		s.amiss("%d openings of compartments were asked for, and %d intents are in the log", o.Asked, o.Intents)
 	}
-	s.perLock(intents, b, &o)
+	s.perLock(intents.at, b, &o)
 	return o, nil
 }
 
