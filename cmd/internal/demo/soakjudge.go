@@ -309,13 +309,8 @@ func (s *soak) readings(events []told, wrong []*trouble) (r readingsFound, err e
 			continue
 		}
 		r.Good++
-		from, to, off := e.at.Add(-earliest), e.at.Add(latest), int64(0)
-		for _, t := range wrong { // whose registers wander shows something else each time: it is then what it showed
-			if t.on == "meter "+e.id() && t.do == "wander" && !t.from.After(to.Add(logSlack)) && !t.to.Before(from.Add(-logSlack)) {
-				off = max(off, t.litres)
-			}
-		}
-		if !s.watch.showed(e.id(), one.Litres, off, from, to) {
+		from, to := e.at.Add(-earliest), e.at.Add(latest)
+		if !s.watch.showed(e.id(), one.Litres, wanders(wrong, e.id(), from, to), from, to) {
 			s.amiss("meter %s at %s: %d litres were taken for good, and its registers did not show them", e.id(), e.at.Format(time.TimeOnly), one.Litres)
 		}
 	}
@@ -327,6 +322,17 @@ func (s *soak) readings(events []told, wrong []*trouble) (r readingsFound, err e
 	}
 	s.schedule(begun)
 	return r, nil
+}
+
+// wanders is by how much a meter's registers were off at most: each time they are read they show something else, and that
+// is then what they showed.
+func wanders(wrong []*trouble, meter string, from, to time.Time) (litres int64) {
+	for _, t := range wrong {
+		if t.on == "meter "+meter && t.do == "wander" && !t.from.After(to.Add(logSlack)) && !t.to.Before(from.Add(-logSlack)) {
+			litres = max(litres, t.litres)
+		}
+	}
+	return litres
 }
 
 // schedule sees that no sweep was left out: the first one comes at once, the second begins the schedule, and then one

@@ -96,26 +96,23 @@ func Open(ctx context.Context, o Options) (*Town, error) {
 	return t, nil
 }
 
-// furnish reads the three files and opens the building and its lines.
-func (t *Town) furnish(ctx context.Context, o Options) error {
+// files reads the three files of the town.
+func (t *Town) files(o Options) (cfg building.Config, err error) {
 	texts := map[string][]byte{}
 	for _, of := range []string{"building", "gateway", "community"} {
-		b, err := configs.FS.ReadFile(of + "-" + o.Building + ".yaml")
-		if err != nil {
-			return err
+		if texts[of], err = configs.FS.ReadFile(of + "-" + o.Building + ".yaml"); err != nil {
+			return cfg, err
 		}
-		texts[of] = b
 	}
-	cfg, err := building.Parse("building", texts["building"])
-	if err != nil {
-		return err
+	if cfg, err = building.Parse("building", texts["building"]); err != nil {
+		return cfg, err
 	}
 	var faults []config.Fault
 	if t.config, faults, err = config.Parse("gateway.yaml", texts["gateway"]); err == nil && len(faults) > 0 {
 		err = faults[0]
 	}
 	if err != nil {
-		return err
+		return cfg, err
 	}
 	for i, l := range t.config.Lines {
 		if !l.OnNetwork() { // a pattern is looked for among files before it is opened
@@ -127,7 +124,14 @@ func (t *Town) furnish(ctx context.Context, o Options) error {
 	}
 	t.id = t.config.Gateway
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
-	if t.people, err = cloud.ReadCommunity("community", bytes.ReplaceAll(texts["community"], []byte("EVENT-KEY"), []byte(key))); err != nil {
+	t.people, err = cloud.ReadCommunity("community", bytes.ReplaceAll(texts["community"], []byte("EVENT-KEY"), []byte(key)))
+	return cfg, err
+}
+
+// furnish opens the building and its lines.
+func (t *Town) furnish(ctx context.Context, o Options) error {
+	cfg, err := t.files(o)
+	if err != nil {
 		return err
 	}
 	if t.Building, err = building.OpenPipes(cfg); err != nil {
