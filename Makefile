@@ -41,7 +41,7 @@ race: deps
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	go run ./cmd/internal/fuzzall -time $(FUZZTIME) ./...
 
-soak: deps tower nightmare week ## these three, the tour twenty times, fifty more with seeds that choose when faults strike, then every fuzz target for five minutes
+soak: deps tower nightmare week ## tower, nightmare, week, the tour twenty times, fifty more with seeds that choose when faults strike, then every fuzz target for five minutes
 	mkdir -p build; for s in $$(yes 0 | head -20) $$(seq 50); do go run ./cmd/lobby-demo tour --seed $$s >build/tour.log 2>&1 || { cat build/tour.log; echo "seed $$s"; exit 1; }; done; rm -f build/tour.log
 	$(MAKE) fuzz FUZZTIME=5m
 
