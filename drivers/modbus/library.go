@@ -82,14 +82,14 @@ func (l *Library) add(path, name string) error {
 
 // ReadProfile reads a profile's file, which names it.
 func ReadProfile(path string) (*Profile, error) {
+	if s, err := os.Stat(path); err == nil && !s.Mode().IsRegular() { // asked before: to open a pipe waits for who writes to it
+		return nil, fmt.Errorf("%s:1:1: no file; write a profile, as in docs/modbus.md 6", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s:1:1: %w; let it be readable", path, err)
 	}
 	defer f.Close()
-	if s, err := f.Stat(); err != nil || !s.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s:1:1: no file; write a profile, as in docs/modbus.md 6", path)
-	}
 	b, err := io.ReadAll(io.LimitReader(f, maxProfile+1)) // one more is one too many
 	if err != nil {
 		return nil, fmt.Errorf("%s:1:1: %w; let it be readable", path, err)

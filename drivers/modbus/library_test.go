@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func write(t *testing.T, dir, name, text string) string {
@@ -78,5 +80,16 @@ func TestLibraryIsBounded(t *testing.T) {
 	l, err := OpenLibrary(dir)
 	if n := len(l.Names()) - len(Profiles()); err == nil || n != maxUserProfiles {
 		t.Errorf("OpenLibrary() = %d of its own, %v; want %d and an error", n, err, maxUserProfiles)
+	}
+}
+
+// A pipe would keep whoever opens it until somebody writes to it.
+func TestAPipeIsNoProfile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe.yaml")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadProfile(path); err == nil || !strings.Contains(err.Error(), "pipe.yaml:1:1: no file") {
+		t.Errorf("ReadProfile(a pipe) = %v; want it refused", err)
 	}
 }
