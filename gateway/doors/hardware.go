@@ -72,7 +72,7 @@ func errorCode(err error) string {
 		code string
 	}{
 		{errCutOff, string(rules.ClosedDown)}, {drivers.ErrSilent, "silent"}, {drivers.ErrGone, "gone"}, {drivers.ErrLate, "late"},
-		{drivers.ErrBusy, "busy"}, {drivers.ErrRefused, "refused"},
+		{drivers.ErrBusy, "busy"}, {drivers.ErrRefused, "refused"}, {drivers.ErrUnproven, "unproven"},
 	} {
 		if errors.Is(err, known.err) {
 			return known.code
