@@ -35,6 +35,7 @@ func Main(root *cobra.Command) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return badInput{fmt.Errorf("%w; try: %s --help", err, c.CommandPath())}
 	})
+	markArgs(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return ExitDone
@@ -46,4 +47,20 @@ func Main(root *cobra.Command) int {
 		return ExitBadInput
 	}
 	return ExitFailed
+}
+
+// markArgs makes wrong arguments of c and all commands below it the caller's to mend, as wrong flags are.
+func markArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			if err == nil || errors.As(err, new(badInput)) {
+				return err
+			}
+			return badInput{fmt.Errorf("%w; try: %s --help", err, c.CommandPath())}
+		}
+	}
+	for _, sub := range c.Commands() {
+		markArgs(sub)
+	}
 }
