@@ -11,6 +11,10 @@ import (
 // maxStep is by how many litres a float may go forward and still be a reading.
 const maxStep = 10
 
+// pulsesMost is how many pulses an hour an input of pulses can count: an S0 output is at least 30 ms on and 30 ms off (IEC
+// 62053-31), contacts are slower.
+const pulsesMost = 60_000
+
 // decode turns what the requests brought into a reading; data[i] answers requests[i]. Whatever is no value of this model
 // is drivers.ErrValue.
 func (l *layout) decode(data [][]byte) (drivers.Reading, error) {
@@ -30,6 +34,10 @@ func (l *layout) decode(data [][]byte) (drivers.Reading, error) {
 	}
 	if r.Litres, err = l.volume(total, per, data); err != nil {
 		return r, err
+	}
+	if r.Qmax == 0 && l.Profile.registers[total].litres == nil { // of pulses: the site says what one is
+		most, _ := floor(new(big.Rat).Mul(per, ratio(pulsesMost, 1)))
+		r.Qmax = max(most, 1)
 	}
 	end := new(big.Rat).Mul(per, ratio(l.registers[total].rollover, 1))
 	if whole, ok := floor(end); ok && end.IsInt() { // where it ends between two litres, nobody knows its range
