@@ -42,7 +42,15 @@ const (
 // A week of the tower, or as long as -long says: every meter swept each hour, and each reading what its registers showed;
 // parcels, audits and facility doors all day, and each opening one that was asked for.
 // invariants 2 and 5
-func TestTheTowerLives(t *testing.T) { lives(t, "tower", *long) }
+func TestTheTowerLives(t *testing.T) {
+	if raced {
+		t.Skip("too long a life for the race detector: go test ./cmd/internal/town")
+	}
+	lives(t, "tower", *long)
+}
+
+// The same for a small building, which the race detector can watch.
+func TestASmallTownLives(t *testing.T) { lives(t, "small", time.Hour) }
 
 func lives(t *testing.T, name string, long time.Duration) {
 	path := filepath.Join(t.TempDir(), "gateway.db")
