@@ -22,11 +22,11 @@ func (c Config) Takes(x Cost, turnaround time.Duration) time.Duration {
 }
 
 // Misses is how long x holds the line of c when no answer comes from a device that usually turns round in so long, with
-// little change: until its learned time-out is over, and Actuation goes ahead.
+// little change: until its learned time-out is over and its answer is not expected any more, and Actuation goes ahead.
 func (c Config) Misses(x Cost, usual time.Duration) time.Duration {
 	x.In = 0
 	learned := turnaround{usual: usual}
-	return c.Takes(x, 0) + learned.limit(x.Answer)
+	return c.Takes(x, 0) + learned.limit(x.Answer) + grace
 }
 
 // Costed is what a driver may offer beside its interface, for computing what a line can do.

@@ -19,7 +19,9 @@ const (
 	probeMax   = time.Minute            // and at most
 	probePart  = 200                    // all probes of a line get one part in so many of its time: 0.5 %
 	probeBurst = 10 * time.Second       // and so much at once, after a time without any
+	probeLone  = 5 * time.Second        // at most, where nobody answers whom probes could hold up; and they cost nothing then
 	together   = time.Minute            // devices that fell silent within it of each other may come back together
+	grace      = 30 * time.Millisecond  // after the time-out of a living device, in which nobody speaks: its answer is under way
 )
 
 // ErrResting is drivers.ErrSilent of a device that was not asked: it has been silent for some time, and its next probe is
@@ -193,11 +195,25 @@ func (ds *devices) schedule(d *device, now time.Time, cost time.Duration) {
 		ds.spent = now
 	}
 	d.probe = now.Add(d.wait(now))
+	if ds.deserted() {
+		d.probe, d.charged = now.Add(min(d.wait(now), probeLone)), 0
+		return
+	}
 	if earliest := ds.spent.Add(-probePart * probeBurst); d.probe.Before(earliest) {
 		d.probe = earliest
 	}
 	d.charged = cost
 	ds.spent = ds.spent.Add(probePart * cost)
+}
+
+// deserted tells whether nobody is left on the line who answers.
+func (ds *devices) deserted() bool {
+	for _, d := range ds.all {
+		if d.silent < deadAfter && !d.lastOK.IsZero() {
+			return false
+		}
+	}
+	return true
 }
 
 // lost forgets what there was no port to hear.
@@ -234,17 +250,17 @@ func (b *Bus) rest(r *Request) error {
 	return fmt.Errorf("bus %s: %w: not asked again before %s", b.cfg.Name, ErrResting, d.probe.Format(time.TimeOnly))
 }
 
-// begin is asked by the owner just before a request's turn: how long to wait for its answer, and whether it is the probe of
-// a dead device, which then has no other until this one has ended.
-func (b *Bus) begin(r *Request) (limit time.Duration, probe bool) {
+// begin tells x just before its turn how long to wait for its answer, and whether it is the probe of a dead device, which then
+// has no other until this one has ended.
+func (b *Bus) begin(x *exchange) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	d := b.devices.of(r.Device)
-	d.most = r.Timeout
-	if probe = r.Priority == Polling && d.resting; probe {
+	d := b.devices.of(x.Device)
+	d.most = x.Timeout
+	if x.probe = x.Priority == Polling && d.resting; x.probe {
 		d.probe = time.Now().Add(probeMax)
 	}
-	return d.limit(r.Timeout), probe
+	x.limit, x.living = d.limit(x.Timeout), !d.resting
 }
 
 // proven tells whether r's device has answered since the given opening of the port.

@@ -394,3 +394,37 @@ func TestWaitsAndUse(t *testing.T) {
 		}
 	})
 }
+
+// Where nobody answers, there is nobody whom probes hold up: whoever comes back is found within seconds, however long it was
+// away.
+func TestADesertedLineIsProbedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{})
+		here := true
+		serve(<-r.far, func(req []byte, w io.Writer) {
+			if here {
+				echoNumber(req, w)
+			}
+		})
+		poll := func() (found bool) {
+			for _, n := range []byte("ab") {
+				_, err := r.Do(t.Context(), ask(n, Polling))
+				found = found || err == nil
+			}
+			return found
+		}
+		poll()
+		here = false
+		for end := time.Now().Add(time.Hour); time.Now().Before(end); time.Sleep(time.Second) {
+			poll()
+		}
+		here = true
+		back := time.Now()
+		for !poll() {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(back); took > probeLone+3*time.Second {
+			t.Errorf("found after %v; want %v and a poll", took, probeLone)
+		}
+	})
+}

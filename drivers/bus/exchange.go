@@ -16,6 +16,7 @@ type exchange struct {
 	answer  Answer
 	opening uint64        // of the port that it goes over
 	probe   bool          // it shows whether a dead device is back
+	living  bool          // the device is not known to be dead
 	began   time.Time     // when its turn came
 	left    time.Time     // when the frame's last byte had left, by the wire's arithmetic
 	limit   time.Duration // for the answer's first byte
@@ -121,7 +122,7 @@ func (l *line) admit(x *exchange) error {
 	if x.Proven && !l.bus.proven(&x.Request, l.opening) {
 		return fmt.Errorf("%w: nothing was sent: it has to answer a reading first", drivers.ErrUnproven)
 	}
-	x.limit, x.probe = l.bus.begin(&x.Request)
+	l.bus.begin(x)
 	return nil
 }
 
@@ -195,7 +196,7 @@ func (l *line) receive(ctx context.Context, x *exchange, early []chunk) error {
 		case <-ctx.Done():
 			return errStopped
 		}
-		if (x.overdue || x.probe) && l.yields(x) {
+		if x.preemptible(time.Now()) && l.yields(x) {
 			return errPreempted
 		}
 		if d := l.due(x); d != due {
@@ -233,6 +234,8 @@ func (l *line) hear(x *exchange, c chunk) (done bool, err error) {
 func (l *line) due(x *exchange) time.Time {
 	whole := x.left.Add(x.Timeout)
 	switch {
+	case x.overdue && time.Now().Before(x.graced()):
+		return x.graced()
 	case x.overdue:
 		return x.end
 	case x.Match == nil:
@@ -271,6 +274,15 @@ func (l *line) expired(x *exchange) (done bool, err error) {
 	x.overdue, x.stalled, x.gaveUp = true, x.begun(), now
 	l.bus.deps.Recorder.add(now, Record{Kind: TimedOut})
 	return false, nil
+}
+
+// graced is when a late answer of a living device is no longer to be expected any moment: whoever spoke before that would
+// speak at once with it, and a frame that opens must not be garbled.
+func (x *exchange) graced() time.Time { return x.gaveUp.Add(grace) }
+
+// preemptible tells whether an actuation may go ahead of x now.
+func (x *exchange) preemptible(now time.Time) bool {
+	return x.probe || x.overdue && !(x.living && now.Before(x.graced()))
 }
 
 // yields tells whether an actuation waits that need not wait for x, whose answer may still come.
