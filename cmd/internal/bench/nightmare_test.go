@@ -24,6 +24,9 @@ const warmUp = 12 * time.Minute
 // 5 %; to leave one connection of a line, or the frames of one alarm, with every fault behind would be more within the hour.
 // invariant 13
 func TestNightmareHeap(t *testing.T) {
+	if town.Raced {
+		t.Skip("the race detector's own memory would be measured: go test ./cmd/internal/bench")
+	}
 	long := time.Duration(sized(60, 24)) * time.Minute
 	path := filepath.Join(t.TempDir(), "gateway.db")
 	warmZstd(t)

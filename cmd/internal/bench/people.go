@@ -106,10 +106,10 @@ func (f *floor) door(ctx context.Context, visit, state string) error {
 // fill has a courier put one parcel for each household behind a door.
 func (f *floor) fill(ctx context.Context) ([]*resident, error) {
 	var codes map[string]string
-	err := f.until(ctx, "the courier's code", func() bool {
+	err := f.until(ctx, "the courier's code, and doors that were read", func() bool {
 		var err error
 		codes, err = f.people.secrets(f.store)
-		return err == nil && codes[courier] != ""
+		return err == nil && codes[courier] != "" && f.service.Front().Free["S"] > 0
 	})
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ const (
 // parcels, audits and facility doors all day, and each opening one that was asked for.
 // invariants 2 and 5
 func TestTheTowerLives(t *testing.T) {
-	if raced {
+	if Raced {
 		t.Skip("too long a life for the race detector: go test ./cmd/internal/town")
 	}
 	lives(t, "tower", *long)

@@ -1,0 +1,6 @@
+//go:build !race
+
+package town
+
+// Raced says that the race detector watches.
+const Raced = false
