@@ -114,7 +114,7 @@ func TestActuationLetsALateAnswerIn(t *testing.T) {
 				time.AfterFunc(wait, func() { _, _ = w.Write(answer) })
 			}
 		})
-		both := func() (poll Answer, err error, opened time.Duration) {
+		both := func() (poll Answer, opened time.Duration, err error) {
 			done, start := make(chan struct{}), time.Now()
 			go func() {
 				defer close(done)
@@ -127,14 +127,14 @@ func TestActuationLetsALateAnswerIn(t *testing.T) {
 			}
 			opened = time.Since(start)
 			<-done
-			return poll, err, opened
+			return poll, opened, err
 		}
 		for range 8 { // until its time-out is learned: 20 ms
 			wait = time.Millisecond
 			_, _ = r.Do(t.Context(), ask('s', Polling))
 		}
 		wait = leastLimit + grace/2
-		if poll, err, opened := both(); err != nil || !poll.Late || opened < wait || opened > wait+20*time.Millisecond {
+		if poll, opened, err := both(); err != nil || !poll.Late || opened < wait || opened > wait+20*time.Millisecond {
 			t.Errorf("poll = %q, late %v, %v, actuation after %v; want the answer, and then the actuation", poll.Frame, poll.Late, err, opened)
 		}
 		wait = 0
@@ -142,7 +142,7 @@ func TestActuationLetsALateAnswerIn(t *testing.T) {
 			_, _ = r.Do(t.Context(), ask('s', Polling))
 		}
 		time.Sleep(probeMin + time.Second)
-		if _, err, opened := both(); !errors.Is(err, drivers.ErrSilent) || opened > 20*time.Millisecond {
+		if _, opened, err := both(); !errors.Is(err, drivers.ErrSilent) || opened > 20*time.Millisecond {
 			t.Errorf("poll of a dead device: %v, actuation after %v; want it at once", err, opened)
 		}
 	})
