@@ -400,9 +400,10 @@ func TestWaitsAndUse(t *testing.T) {
 func TestADesertedLineIsProbedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{})
-		here := true
+		var here atomic.Bool
+		here.Store(true)
 		serve(<-r.far, func(req []byte, w io.Writer) {
-			if here {
+			if here.Load() {
 				echoNumber(req, w)
 			}
 		})
@@ -414,11 +415,11 @@ func TestADesertedLineIsProbedSoon(t *testing.T) {
 			return found
 		}
 		poll()
-		here = false
+		here.Store(false)
 		for end := time.Now().Add(time.Hour); time.Now().Before(end); time.Sleep(time.Second) {
 			poll()
 		}
-		here = true
+		here.Store(true)
 		back := time.Now()
 		for !poll() {
 			time.Sleep(time.Second)
