@@ -150,11 +150,10 @@ func (h *hardware) probed(line string, device any, err error) (found []Probed) {
 
 // whenOpen gives the line a moment to open its port: a request that comes before that fails at once.
 func whenOpen(ctx context.Context, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
+	limit := time.Now().Add(3 * time.Second) // to open: an answer may take longer, from several devices that are silent
 	for {
 		err := ask(ctx)
-		if !errors.Is(err, drivers.ErrGone) {
+		if !errors.Is(err, drivers.ErrGone) || time.Now().After(limit) {
 			return err
 		}
 		select {

@@ -110,7 +110,9 @@ func (b *Bank) readAll(ctx context.Context, pr bus.Priority) (map[int]bits, erro
 				delete(faults, board)
 				continue
 			}
-			faults[board] = err
+			if faults[board] == nil || ctx.Err() == nil { // who ends the waiting must not hide what was heard
+				faults[board] = err
+			}
 			if b.worthRetry(board, err) {
 				again = append(again, board)
 			}
