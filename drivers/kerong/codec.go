@@ -105,13 +105,18 @@ func answerOf(board int) bus.Matcher {
 		s, err := ParseStatus(in[:statusLen])
 		switch {
 		case err != nil:
-			if next := bytes.IndexByte(in[1:], stx); next >= 0 {
-				return bus.Bad, 1 + next
-			}
-			return bus.Bad, len(in)
+			return bus.Bad, nextFrame(in)
 		case s.Board != board || s.All:
 			return bus.Foreign, statusLen
 		}
 		return bus.Complete, statusLen
 	}
+}
+
+// nextFrame is where the next frame may begin in what begins with a damaged one.
+func nextFrame(in []byte) int {
+	if next := bytes.IndexByte(in[1:], stx); next >= 0 {
+		return 1 + next
+	}
+	return len(in)
 }

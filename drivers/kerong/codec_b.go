@@ -92,11 +92,3 @@ func (c Codes) answerOf(board int) bus.Matcher {
 		return bus.Complete, n
 	}
 }
-
-// nextFrame is where the next frame may begin in what begins with a damaged one.
-func nextFrame(in []byte) int {
-	if next := bytes.IndexByte(in[1:], stx); next >= 0 {
-		return 1 + next
-	}
-	return len(in)
-}
