@@ -48,7 +48,7 @@ type Bank struct {
 	mu     sync.Mutex
 	health map[int]*drivers.Health
 	moving map[int]time.Time // boards with a latch on the move, and until when
-	seen   map[int]bits      // boards as they are known: two readings agreed
+	seen   map[int]uint64    // latch bits of boards as they are known: two readings agreed
 }
 
 var _ drivers.LockBank = (*Bank)(nil)
@@ -61,7 +61,7 @@ func New(line Line, cfg Config) (*Bank, error) {
 	b := &Bank{
 		line: line, cfg: cfg.withDefaults(), speech: cfg.speech(), supply: cfg.Supply,
 		askers: make(chan struct{}, maxAskers), latch: make(chan struct{}, 1),
-		health: make(map[int]*drivers.Health), moving: make(map[int]time.Time), seen: make(map[int]bits),
+		health: make(map[int]*drivers.Health), moving: make(map[int]time.Time), seen: make(map[int]uint64),
 	}
 	if b.supply == nil {
 		b.supply = NewSupply(0)
@@ -135,8 +135,8 @@ func (b *Bank) readAll(ctx context.Context, pr bus.Priority) (map[int]bits, erro
 func (b *Bank) confirmed(ctx context.Context, board int, pr bus.Priority) (bits, error) {
 	var believed []uint64 // latches that one reading more makes true
 	b.mu.Lock()
-	if s, known := b.seen[board]; known {
-		believed = append(believed, s.latch)
+	if latch, known := b.seen[board]; known {
+		believed = append(believed, latch)
 	}
 	b.mu.Unlock()
 	for range maxReadings {
@@ -146,7 +146,7 @@ func (b *Bank) confirmed(ctx context.Context, board int, pr bus.Priority) (bits,
 		}
 		if slices.Contains(believed, s.latch) {
 			b.mu.Lock()
-			b.seen[board] = s
+			b.seen[board] = s.latch
 			b.mu.Unlock()
 			return s, nil
 		}
