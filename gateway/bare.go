@@ -34,12 +34,6 @@ func OpenBare(c config.Config, open func(port string, c bus.Config) (io.ReadWrit
 // Close stops every line.
 func (b *Bare) Close() { b.hardware.close() }
 
-// Lines are the counters of every line, by name.
-func (b *Bare) Lines() map[string]bus.Stats { return b.hardware.stats() }
-
-// Devices is what is known of every device.
-func (b *Bare) Devices() []drivers.Health { return b.hardware.devices() }
-
 // Parcels is what the parcels service is built from: the banks by id, and their shape.
 func (b *Bare) Parcels() (map[string]drivers.LockBank, parcels.Config) {
 	return held(b.hardware, &b.hardware.banks), banksOf(b.config)
