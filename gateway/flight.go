@@ -91,13 +91,10 @@ type sight struct {
 }
 
 func (h *hardware) look() sight {
-	s := sight{h.stats(), map[string][]drivers.Health{}}
+	lines := h.stats()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.banks.healthByLine(s.devices)
-	h.meters.healthByLine(s.devices)
-	h.doors.healthByLine(s.devices)
-	return s
+	return sight{lines, h.healthByLine()}
 }
 
 // wrongSince is what went wrong until now: devices that fell silent, ports that were lost.

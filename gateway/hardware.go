@@ -229,10 +229,7 @@ func (h *hardware) timing() map[string]timing.Line {
 func (h *hardware) devices() (all []drivers.Health) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	byLine := map[string][]drivers.Health{}
-	h.banks.healthByLine(byLine)
-	h.meters.healthByLine(byLine)
-	h.doors.healthByLine(byLine)
+	byLine := h.healthByLine()
 	for _, name := range sortedKeys(byLine) {
 		port := bus.Stats{Open: true}
 		if l := h.lines[name]; l != nil {
@@ -245,6 +242,15 @@ func (h *hardware) devices() (all []drivers.Health) {
 			all = append(all, d)
 		}
 	}
+	return all
+}
+
+// healthByLine is what the drivers know of their devices. Whoever calls it holds mu.
+func (h *hardware) healthByLine() map[string][]drivers.Health {
+	all := map[string][]drivers.Health{}
+	h.banks.healthByLine(all)
+	h.meters.healthByLine(all)
+	h.doors.healthByLine(all)
 	return all
 }
 
