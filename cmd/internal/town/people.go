@@ -64,11 +64,7 @@ func (t *Town) use(ctx context.Context, visit, compartment string, put bool) err
 	if err := t.shows(ctx, visit, compartment, parcels.DoorOpen); err != nil {
 		return err
 	}
-	bank, lock, err := t.lock(compartment)
-	if err != nil {
-		return err
-	}
-	chain, err := t.Building.Chain(bank)
+	chain, lock, err := t.lock(compartment)
 	if err != nil {
 		return err
 	}
@@ -167,11 +163,7 @@ func (t *Town) Audit(ctx context.Context, compartment string) error {
 	if err := content("open"); err != nil {
 		return err
 	}
-	bank, lock, err := t.lock(compartment)
-	if err != nil {
-		return err
-	}
-	chain, err := t.Building.Chain(bank)
+	chain, lock, err := t.lock(compartment)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/ntpc-smart-community/lobby/drivers"
 	"github.com/ntpc-smart-community/lobby/drivers/bus"
 	"github.com/ntpc-smart-community/lobby/firmware-sim/building"
+	"github.com/ntpc-smart-community/lobby/firmware-sim/kerong"
 	"github.com/ntpc-smart-community/lobby/gateway"
 	"github.com/ntpc-smart-community/lobby/gateway/clock"
 	"github.com/ntpc-smart-community/lobby/gateway/config"
@@ -275,17 +276,18 @@ func (w witness) Read(ctx context.Context) (drivers.Reading, error) {
 }
 
 // lock finds the chain and the lock of a compartment: A-18.
-func (t *Town) lock(compartment string) (bank string, lock int, err error) {
+func (t *Town) lock(compartment string) (chain *kerong.Chain, lock int, err error) {
 	for _, l := range t.config.Lockers {
 		for _, column := range l.Columns {
 			for _, d := range column.Doors {
 				if d.Number > 0 && fmt.Sprintf("%s-%d", l.Bank, d.Number) == compartment {
-					return l.Bank, d.Lock, nil
+					chain, err = t.Building.Chain(l.Bank)
+					return chain, d.Lock, err
 				}
 			}
 		}
 	}
-	return "", 0, fmt.Errorf("no compartment %s in the gateway's file", compartment)
+	return nil, 0, fmt.Errorf("no compartment %s in the gateway's file", compartment)
 }
 
 // until looks every tenth of a second until done says yes.

@@ -180,11 +180,7 @@ func (w *witnesses) compare(t *testing.T, town *Town) (n int) {
 func openings(t *testing.T, town *Town) (lockers, entrances int) {
 	granted := town.Granted()
 	for _, c := range town.Parcels.Office().Compartments {
-		bank, lock, err := town.lock(c.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		chain, err := town.Building.Chain(bank)
+		chain, lock, err := town.lock(c.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
