@@ -88,7 +88,7 @@ type Bus struct {
 	mu      sync.Mutex
 	stats   Stats
 	devices devices
-	lately  lately
+	held    held
 }
 
 // New returns a bus for the line that cfg describes. It opens nothing before Run.
@@ -96,7 +96,7 @@ func New(cfg Config, deps Deps) *Bus {
 	b := &Bus{cfg: cfg.withDefaults(), deps: deps.withDefaults(), stopped: make(chan struct{})}
 	b.queue.wake = make(chan struct{}, 1)
 	b.devices.all = make(map[string]*device)
-	b.lately.began = time.Now()
+	b.held.began = time.Now()
 	b.stats.Error = "not opened yet"
 	b.deps.Recorder.is(b.cfg)
 	return b
@@ -123,7 +123,7 @@ func (b *Bus) Do(ctx context.Context, r Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	j := &job{Request: r, asked: time.Now(), answer: make(chan result, 1)}
+	j := &job{Request: r, answer: make(chan result, 1)}
 	if !b.queue.add(j, b.cfg.Queue) {
 		b.mu.Lock()
 		b.stats.Refused++

@@ -3,14 +3,12 @@ package bus
 import (
 	"slices"
 	"sync"
-	"time"
 )
 
 // job is a request in the queue. Whoever takes it out decides its fate: the owner by carrying it, the asker by withdrawing
 // it. So an asker that was told "nothing was sent" can rely on it.
 type job struct {
 	Request
-	asked  time.Time   // when Do was called
 	answer chan result // capacity 1: an asker cannot block the owner
 }
 

@@ -34,32 +34,24 @@ type Device struct {
 	Period    time.Duration // usual time between polls that were sent; 0: not known yet
 }
 
-// Waits are those of Actuation requests, from Do until the frame's last byte has left the port, by the wire's arithmetic.
-type Waits struct {
-	Count uint64        // since the bus was made
-	Usual time.Duration // follows slowly
-	Worst time.Duration // of the last hour
-}
-
 // Stats is a snapshot of a bus.
 type Stats struct {
-	Open      bool      // the port is open
-	Port      string    // the candidate that is open, or was last
-	Since     time.Time // when Open last changed; zero: never
-	Error     string    // why the port is not open; empty while it is
-	Fault     string    // what is wrong with the open line and what to do, where that can be told: it echoes; empty: nothing known
-	Opens     uint64    // times the port was opened
-	Losses    uint64    // times an open port went away
-	Renewals  uint64    // times a TCP connection was closed after a time-out, to be opened again
-	Refused   uint64    // requests refused because the queue was full
-	Late      uint64    // requests dropped unsent because NotAfter had passed
-	Unproven  uint64    // requests dropped unsent because their device had not answered on this port
-	Stray     uint64    // bytes that came when nobody had asked
-	Waiting   int       // requests in the queues
-	Use       float64   // part of the last minute in which the line was held, 0 to 1
-	Actuation Waits
-	Line      Counters
-	Devices   map[string]Device // by Request.Device; what is over 512 names is under "other"
+	Open     bool      // the port is open
+	Port     string    // the candidate that is open, or was last
+	Since    time.Time // when Open last changed; zero: never
+	Error    string    // why the port is not open; empty while it is
+	Fault    string    // what is wrong with the open line and what to do, where that can be told: it echoes; empty: nothing known
+	Opens    uint64    // times the port was opened
+	Losses   uint64    // times an open port went away
+	Renewals uint64    // times a TCP connection was closed after a time-out, to be opened again
+	Refused  uint64    // requests refused because the queue was full
+	Late     uint64    // requests dropped unsent because NotAfter had passed
+	Unproven uint64    // requests dropped unsent because their device had not answered on this port
+	Stray    uint64    // bytes that came when nobody had asked
+	Waiting  int       // requests in the queues
+	Use      float64   // part of the last minute in which the line was held, 0 to 1
+	Line     Counters
+	Devices  map[string]Device // by Request.Device; what is over 512 names is under "other"
 }
 
 // Stats returns the counters as they stand. The caller owns the result.
@@ -69,8 +61,7 @@ func (b *Bus) Stats() Stats {
 	defer b.mu.Unlock()
 	s := b.stats
 	s.Waiting = waiting
-	now := time.Now()
-	s.Use, s.Actuation.Worst = b.lately.use(now), b.lately.worst(now)
+	s.Use = b.held.use(time.Now())
 	s.Devices = make(map[string]Device, len(b.devices.all))
 	for name, d := range b.devices.all {
 		one := Device{
@@ -100,55 +91,33 @@ func (c Counters) plus(d Counters) Counters {
 	return c
 }
 
-// lately is what the last minute and the last hour brought.
-type lately struct {
-	began time.Time
-	busy  slots // of a second
-	waits slots // of a minute
+// held is how long the line was held in each of the last 60 seconds.
+type held struct {
+	began  time.Time
+	newest int64 // second since then
+	busy   [60]time.Duration
 }
 
-// slots are the last 60 stretches of time, each with a figure.
-type slots struct {
-	newest int64
-	figure [60]time.Duration
-}
-
-// at returns the slot of number n. Those that nobody touched since are empty.
-func (s *slots) at(n int64) *time.Duration {
-	for ; s.newest < n; s.newest++ {
-		if n-s.newest > int64(len(s.figure)) {
-			s.newest = n - int64(len(s.figure))
+// second returns the stretch that now lies in. Those that nobody touched since are empty.
+func (h *held) second(now time.Time) *time.Duration {
+	n := int64(now.Sub(h.began) / time.Second)
+	for ; h.newest < n; h.newest++ {
+		if n-h.newest > int64(len(h.busy)) {
+			h.newest = n - int64(len(h.busy))
 		}
-		s.figure[(s.newest+1)%int64(len(s.figure))] = 0
+		h.busy[(h.newest+1)%int64(len(h.busy))] = 0
 	}
-	return &s.figure[n%int64(len(s.figure))]
-}
-
-func (l *lately) second(now time.Time) *time.Duration {
-	return l.busy.at(int64(now.Sub(l.began) / time.Second))
-}
-func (l *lately) minute(now time.Time) *time.Duration {
-	return l.waits.at(int64(now.Sub(l.began) / time.Minute))
+	return &h.busy[n%int64(len(h.busy))]
 }
 
 // use is the part of the last minute in which the line was held.
-func (l *lately) use(now time.Time) float64 {
-	l.second(now)
+func (h *held) use(now time.Time) float64 {
+	h.second(now)
 	var sum time.Duration
-	for _, busy := range l.busy.figure {
+	for _, busy := range h.busy {
 		sum += busy
 	}
-	return min(1, float64(sum)/float64(max(time.Second, min(time.Minute, now.Sub(l.began)))))
-}
-
-// worst is the longest wait of the last hour.
-func (l *lately) worst(now time.Time) time.Duration {
-	l.minute(now)
-	var worst time.Duration
-	for _, wait := range l.waits.figure {
-		worst = max(worst, wait)
-	}
-	return worst
+	return min(1, float64(sum)/float64(max(time.Second, min(time.Minute, now.Sub(h.began)))))
 }
 
 // unsent counts a request that was not written.
@@ -183,12 +152,9 @@ func (b *Bus) account(x *exchange, err error, now time.Time) {
 	d := b.devices.of(x.Device)
 	b.devices.learn(d, x, err, now)
 	d.counters, b.stats.Line = d.counters.plus(c), b.stats.Line.plus(c)
-	*b.lately.second(now) += c.Busy
-	switch x.Priority {
-	case Polling:
+	*b.held.second(now) += c.Busy
+	if x.Priority == Polling {
 		d.polled(x.answer.Sent)
-	case Actuation:
-		b.waited(x.left.Sub(x.asked), now)
 	}
 }
 
@@ -197,17 +163,6 @@ func one(holds bool) uint64 {
 		return 1
 	}
 	return 0
-}
-
-// waited takes the wait of an actuation. Whoever calls it holds mu.
-func (b *Bus) waited(wait time.Duration, now time.Time) {
-	w := &b.stats.Actuation
-	if w.Count++; w.Count == 1 {
-		w.Usual = wait
-	}
-	w.Usual += (wait - w.Usual) / 8
-	worst := b.lately.minute(now)
-	*worst = max(*worst, wait)
 }
 
 // up records that the port is open, and says so unless it was: a renewed connection is no news.
