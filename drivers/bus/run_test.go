@@ -172,7 +172,9 @@ func TestBabblerAmongOthers(t *testing.T) {
 				defer close(stopped)
 				for {
 					next := time.Now().Add(cycle)
-					if a, _ := r.Do(t.Context(), ask(n, Polling)); !a.Sent.IsZero() {
+					req := ask(n, Polling)
+					req.Lateness = cycle - 50*time.Millisecond // the silence before a frame comes on top of it
+					if a, _ := r.Do(t.Context(), req); !a.Sent.IsZero() {
 						sent(a.Sent)
 					}
 					select {
