@@ -178,25 +178,33 @@ func Open(o Options) (*Demo, error) {
 		return nil, err
 	}
 	api := "http://" + local(ports.API)
+	if err := d.openOutside(api, o.Look); err != nil {
+		return nil, err
+	}
+	d.processes(api)
+	return d, nil
+}
+
+// openOutside makes what stands outside of Lobby: the issuer that people sign in with, their inbox, and the front page.
+func (d *Demo) openOutside(api string, look fs.FS) error {
 	sign, err := issuer.New(issuer.Config{
-		URL:      "http://" + local(ports.Outside) + "/issuer",
-		Accounts: Accounts(name),
+		URL:      "http://" + local(d.Ports.Outside) + "/issuer",
+		Accounts: Accounts(d.Name),
 		Clients:  []issuer.Client{{ID: "lobby", Redirect: api + "/auth/callback"}},
 		Style:    "/look/look.css",
 		Now:      time.Now,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d.front = &front{d: d}
 	mux := http.NewServeMux()
 	mux.Handle("/", d.front.handler())
 	mux.Handle("/issuer/", sign)
 	mux.Handle("/inbox", d.Inbox)
-	mux.Handle("/look/", http.StripPrefix("/look/", http.FileServerFS(o.Look)))
-	d.outside = &http.Server{Addr: local(ports.Outside), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	d.processes(api)
-	return d, nil
+	mux.Handle("/look/", http.StripPrefix("/look/", http.FileServerFS(look)))
+	d.outside = &http.Server{Addr: local(d.Ports.Outside), Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	return nil
 }
 
 func clear(dir string) error {
