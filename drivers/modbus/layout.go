@@ -20,6 +20,7 @@ type SiteFault struct {
 	Remedy string
 }
 
+// Error is path: what; remedy.
 func (f SiteFault) Error() string { return f.Path + ": " + f.What + "; " + f.Remedy }
 
 // CheckSite names every fault of a channel (0 means 1) and of what the site says: what the profile leaves to it must be

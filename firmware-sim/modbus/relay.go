@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// Outputs and Inputs are how many a relay module has, each numbered from 0.
+	// Outputs is how many a relay module has, numbered from 0.
 	Outputs = 8
-	Inputs  = 8
+	// Inputs is how many it has, numbered from 0.
+	Inputs = 8
 
 	// flash is the address at which output 0 is switched on for a time, which is the value written, in flashUnits: the module
 	// switches it off by itself.
